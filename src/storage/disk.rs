@@ -1,0 +1,62 @@
+//! The seam between the store and its medium: a dozen calls on the flat files
+//! of one directory. Everything the store does to a disk goes through here, so
+//! that a simulated disk can lose, tear, fail and fill up under it.
+
+use std::fmt;
+use std::io;
+
+use bytes::Bytes;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// An existing file, for reading.
+    Read,
+    /// An existing file, for reading and writing.
+    Write,
+    /// A new file, for reading and writing; an existing one is an error.
+    Create,
+}
+
+/// Files of one directory, addressed by plain names without separators.
+///
+/// Nothing is durable before it is synced: the content of a file by
+/// [`DiskFile::sync`], its creation, renaming or removal by [`Disk::sync_dir`].
+pub trait Disk: Send + Sync + fmt::Debug {
+    /// Opens a regular file; symbolic links are not followed. New files are
+    /// readable and writable by their owner alone.
+    fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn DiskFile>>;
+    /// Renames a file over whatever `to` was.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Unlinks a file; open descriptors and mappings of it stay valid.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// The names in the directory, in no particular order, of whatever type.
+    fn list(&self) -> io::Result<Vec<String>>;
+    /// Makes creations, renamings and removals durable.
+    fn sync_dir(&self) -> io::Result<()>;
+    /// Takes the lock on `name`, creating it if `exclusive`: one exclusive
+    /// holder or many shared ones, in all processes. `None` where it is taken.
+    /// It is released when the value is dropped or the process dies.
+    fn lock(&self, name: &str, exclusive: bool) -> io::Result<Option<Box<dyn Send + Sync>>>;
+    /// Where this is, for messages.
+    fn describe(&self) -> String;
+}
+
+/// One open file.
+pub trait DiskFile: Send + Sync + fmt::Debug {
+    /// Bytes in the file.
+    fn len(&self) -> io::Result<u64>;
+    /// Reads into all of `buffer` from `offset`; an end of file before is
+    /// [`io::ErrorKind::UnexpectedEof`].
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+    /// Writes all of `bytes` at `offset`, growing the file as needed. After an
+    /// error any prefix of them may have been written.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Makes content and length durable. After an error it must not be tried
+    /// again on this file: the kernel may have dropped what it could not write.
+    fn sync(&self) -> io::Result<()>;
+    /// Cuts or grows the file.
+    fn set_len(&self, length: u64) -> io::Result<()>;
+    /// The whole of a sealed file, mapped where the medium can do that.
+    fn map(&self) -> io::Result<Bytes>;
+}
