@@ -122,6 +122,25 @@ impl Error {
         self
     }
 
+    /// The same failure for another of several callers that shared an operation.
+    pub(crate) fn shared(&self) -> Self {
+        let inner = &*self.inner;
+        let message = match &inner.source {
+            Some(source) => format!("{}: {source}", inner.message).into(),
+            None => inner.message.clone(),
+        };
+        Error {
+            inner: Box::new(Inner {
+                kind: inner.kind,
+                message,
+                file: inner.file.clone(),
+                offset: inner.offset,
+                help: inner.help.clone(),
+                source: None,
+            }),
+        }
+    }
+
     /// What kind of failure this is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

@@ -1,6 +1,7 @@
 //! An embedded time-series store for the health of software releases and experiments.
 
 mod codec;
+mod engine;
 mod error;
 mod format;
 pub mod limits;

@@ -25,7 +25,7 @@ pub const DECIMALS_MAX: u8 = 9;
 
 /// The most deltas one batch may hold. A batch is one frame of the
 /// write-ahead log and is applied as a whole.
-pub const BATCH_DELTAS_MAX: usize = 1 << 20;
+pub const BATCH_DELTAS_MAX: usize = 1 << 18;
 
 /// The largest frame of the write-ahead log, in bytes.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;

@@ -35,9 +35,6 @@ pub struct Header {
     pub store_id: u64,
     /// Its number; logs are replayed in this order.
     pub wal_id: u64,
-    /// Drawn anew for each file and part of every frame's checksums, so that
-    /// stale bytes of another log are never taken for frames of this one.
-    pub salt: u64,
     /// The sequence of the first frame.
     pub first_sequence: u64,
     /// Length of the log before this one: it was synced to there and ends there.
@@ -52,9 +49,8 @@ impl Header {
         bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.store_id.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.wal_id.to_le_bytes());
-        bytes[32..40].copy_from_slice(&self.salt.to_le_bytes());
-        bytes[40..48].copy_from_slice(&self.first_sequence.to_le_bytes());
-        bytes[48..56].copy_from_slice(&self.previous_bytes.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.first_sequence.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.previous_bytes.to_le_bytes());
         let crc = bound_crc(self.wal_id, 0, &bytes[..60]);
         bytes[60..].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -76,12 +72,14 @@ impl Header {
         let header = Header {
             store_id: cursor.u64(),
             wal_id: cursor.u64(),
-            salt: cursor.u64(),
             first_sequence: cursor.u64(),
             previous_bytes: cursor.u64(),
         };
-        let padding = cursor.u32();
-        cursor.require(padding == 0, "padding that is not zero");
+        let padding = cursor.take(12);
+        cursor.require(
+            padding.iter().all(|byte| *byte == 0),
+            "padding that is not zero",
+        );
         let crc = cursor.u32();
         let sum = bound_crc(header.wal_id, 0, bytes.get(..60).unwrap_or_default());
         cursor.require(crc == sum, "the header's checksum does not match");
@@ -89,6 +87,15 @@ impl Header {
         cursor.finish()?;
         Ok(header)
     }
+}
+
+/// What the checksums of all frames of one log start from, so that stale bytes
+/// of another log are never taken for frames of this one. It follows from what
+/// the manifest and the file's name say: a damaged header takes no frame along.
+pub fn salt(store_id: u64, wal_id: u64) -> u64 {
+    let mixed = (store_id ^ wal_id.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        .wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^ (mixed >> 31)
 }
 
 /// The version of a file that starts with `magic` and says it is newer than
@@ -229,7 +236,6 @@ mod tests {
     const HEADER: Header = Header {
         store_id: 7,
         wal_id: 3,
-        salt: 99,
         first_sequence: 12,
         previous_bytes: 640,
     };

@@ -1,0 +1,5 @@
+//! Merging segments of one time bucket. What to merge is chosen by a pure
+//! function, apart from the doing.
+
+pub mod choose;
+pub mod run;

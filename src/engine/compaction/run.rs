@@ -1,0 +1,228 @@
+//! Doing a merge: a streaming walk over the inputs in the order of their
+//! series. Memory: one series of one bucket at a time, and the output's
+//! directory.
+
+use std::sync::Arc;
+
+use crate::codec::{Family, Page};
+use crate::engine::compaction::choose::{Choice, choose, choose_all};
+use crate::engine::core::Core;
+use crate::engine::merge::DayMerge;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::segment_meta::SegmentMeta;
+use crate::limits::MINUTES_PER_DAY;
+use crate::model::{Name, SeriesKey};
+use crate::storage::segment::{Segment, segment_file_name};
+use crate::storage::segment_writer::SegmentWriter;
+
+/// Which series of the inputs go into the output.
+pub type Keep<'a> = &'a dyn Fn(&str) -> bool;
+
+impl Core {
+    /// Does one merge that is worth doing in passing; says whether there was one.
+    pub fn compact_step(&self) -> Result<bool> {
+        let _compacting = self.compaction.lock();
+        let skip = self.work.lock().unmergeable.clone();
+        let segments = self.manifest.lock().segments.clone();
+        let Some(choice) = choose(&segments, &skip) else { return Ok(false) };
+        self.merge_or_skip(&choice)?;
+        Ok(true)
+    }
+
+    /// Merges everything until one segment a bucket is left.
+    pub fn compact_all(&self) -> Result<()> {
+        self.flush_all()?;
+        let _compacting = self.compaction.lock();
+        let segments = self.manifest.lock().segments.clone();
+        let choices = choose_all(&segments, &[]);
+        let mut failed = None;
+        for choice in choices {
+            if let Err(error) = self.merge_or_skip(&choice) {
+                failed.get_or_insert(error);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Damaged inputs are left as they are: the rest of the store goes on
+    /// being merged, and `repair` decides about them.
+    fn merge_or_skip(&self, choice: &Choice) -> Result<()> {
+        let merged = self.merge(choice, &|_| true);
+        if let Err(error) = &merged
+            && error.kind() == ErrorKind::Corruption
+        {
+            self.work.lock().unmergeable.extend(&choice.inputs);
+        }
+        merged
+    }
+
+    /// Merges the inputs of a choice, those series alone that `keep` wants,
+    /// and replaces them in the manifest.
+    pub fn merge(&self, choice: &Choice, keep: Keep<'_>) -> Result<()> {
+        let snapshot = self.snapshot();
+        let inputs: Vec<Arc<Segment>> = choice
+            .inputs
+            .iter()
+            .filter_map(|id| snapshot.state.segments.iter().find(|segment| segment.meta().id == *id))
+            .cloned()
+            .collect();
+        if inputs.len() != choice.inputs.len() {
+            return Ok(());
+        }
+        let id = {
+            let mut manifest = self.manifest.lock();
+            manifest.next_segment += 1;
+            manifest.next_segment - 1
+        };
+        let output = write_merged(self, id, &inputs, choice.cold_before_day, keep)?;
+        self.disk.sync_dir().map_err(|error| Error::io("syncing the directory", error))?;
+        let opened = match &output {
+            Some(meta) => Some(Arc::new(Segment::open(&*self.disk, self.store_id, meta)?)),
+            None => None,
+        };
+        let replaced = |id: u64| choice.inputs.contains(&id);
+        self.edit_manifest(
+            |manifest| {
+                manifest.segments.retain(|meta| !replaced(meta.id));
+                manifest.segments.extend(output);
+                manifest.segments.sort_by_key(|meta| (meta.bucket, meta.first_sequence));
+                Ok(())
+            },
+            |_, state| {
+                let segments = Arc::make_mut(&mut state.segments);
+                segments.retain(|segment| !replaced(segment.meta().id));
+                segments.extend(opened);
+                segments.sort_by_key(|segment| (segment.meta().bucket, segment.meta().first_sequence));
+            },
+        )?;
+        for id in &choice.inputs {
+            // What can not be removed now is removed at the next opening.
+            let _ = self.disk.remove(&segment_file_name(*id));
+        }
+        Ok(())
+    }
+}
+
+/// Writes the merge of `inputs`; none where nothing is left to write.
+fn write_merged(
+    core: &Core,
+    id: u64,
+    inputs: &[Arc<Segment>],
+    cold_before_day: u32,
+    keep: Keep<'_>,
+) -> Result<Option<SegmentMeta>> {
+    let floor = core.floor();
+    let first = inputs.iter().map(|segment| segment.meta().first_sequence).min();
+    let last = inputs.iter().map(|segment| segment.meta().last_sequence).max();
+    let (Some(first), Some(last), Some(bucket)) =
+        (first, last, inputs.first().map(|segment| segment.meta().bucket))
+    else {
+        return Ok(None);
+    };
+    let mut members = Vec::new();
+    walk(inputs, |key, parts| {
+        let last_minute = parts.iter().map(|(input, index)| {
+            Ok::<_, Error>(inputs[*input].entry(*index)?.last_minute)
+        });
+        let last_minute = last_minute.collect::<Result<Vec<_>>>()?.into_iter().max();
+        if keep(key[0]) && last_minute >= Some(floor) {
+            members.push((own(key)?, parts.to_vec()));
+        }
+        Ok(())
+    })?;
+    if members.is_empty() {
+        return Ok(None);
+    }
+    let mut keys = members.iter().map(|(key, _)| key);
+    let mut writer =
+        SegmentWriter::create(&*core.disk, core.store_id, id, bucket, (first, last), &mut keys)?;
+    let mut merge = DayMerge::default();
+    let mut page = Page::new(Family::Integer);
+    for (key, parts) in &members {
+        let pages = merge_series(inputs, parts, floor, &mut merge, &mut page)?;
+        let (input, index) = parts[0];
+        writer.push(key, inputs[input].entry(index)?.kind, &pages, cold_before_day)?;
+    }
+    writer.finish().map(Some)
+}
+
+fn own(key: [&str; 3]) -> Result<SeriesKey> {
+    let [release, branch, metric] = key.map(Name::new);
+    Ok(SeriesKey { release: release?, branch: branch?, metric: metric? })
+}
+
+/// The merged days of one series.
+fn merge_series(
+    inputs: &[Arc<Segment>],
+    parts: &[(usize, usize)],
+    floor: u32,
+    merge: &mut DayMerge,
+    page: &mut Page,
+) -> Result<Vec<(u32, Page)>> {
+    let blocks = parts
+        .iter()
+        .map(|(input, index)| {
+            Ok((inputs[*input].block(*index)?, inputs[*input].entry(*index)?.kind))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let mut days = Vec::new();
+    for (part, (block, _)) in blocks.iter().enumerate() {
+        days.extend(block.pages().enumerate().map(|(at, info)| (info.day, part, at)));
+    }
+    // By day, then by sequence: what a gauge's last write is depends on it.
+    days.sort_unstable();
+    let mut pages = Vec::new();
+    for group in days.chunk_by(|left, right| left.0 == right.0) {
+        let day = group[0].0;
+        if (day + 1) * MINUTES_PER_DAY <= floor {
+            continue;
+        }
+        let kind = blocks[group[0].1].1;
+        for (_, part, at) in group {
+            blocks[*part].0.decode(*at, page)?;
+            if group.len() == 1 {
+                pages.push((day, page.clone()));
+            } else {
+                merge.add_page(page, kind)?;
+            }
+        }
+        if !merge.is_empty() {
+            pages.push((day, merge.take(kind)));
+        }
+    }
+    Ok(pages)
+}
+
+/// Walks the series of all inputs in the order of their names, each with the
+/// inputs that hold it, by sequence.
+fn walk(
+    inputs: &[Arc<Segment>],
+    mut each: impl FnMut([&str; 3], &[(usize, usize)]) -> Result<()>,
+) -> Result<()> {
+    let mut at = vec![0; inputs.len()];
+    let mut parts = Vec::with_capacity(inputs.len());
+    loop {
+        let mut least: Option<[&str; 3]> = None;
+        parts.clear();
+        for (input, segment) in inputs.iter().enumerate() {
+            if at[input] >= segment.len()? {
+                continue;
+            }
+            let key = segment.key(at[input])?;
+            match least.map(|least| key.cmp(&least)) {
+                Some(std::cmp::Ordering::Greater) => {}
+                Some(std::cmp::Ordering::Equal) => parts.push((input, at[input])),
+                _ => {
+                    least = Some(key);
+                    parts.clear();
+                    parts.push((input, at[input]));
+                }
+            }
+        }
+        let Some(key) = least else { return Ok(()) };
+        each(key, &parts)?;
+        for (input, _) in &parts {
+            at[*input] += 1;
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The engine: how writes become durable and visible, and how files are made,
+//! merged, dropped, checked and mended.
+
+pub mod backup;
+pub mod batch;
+pub mod commit;
+pub mod compaction;
+pub mod core;
+pub mod flush;
+pub mod inspect;
+pub mod memtable;
+pub mod merge;
+pub mod open;
+pub mod options;
+pub mod reader;
+pub mod recovery;
+pub mod repair;
+pub mod replay;
+pub mod retention;
+pub mod series;
+pub mod state;
+pub mod store;
+pub mod verify;
+pub mod worker;

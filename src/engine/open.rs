@@ -1,0 +1,205 @@
+//! Opening for writing: making a store, or recovering one.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use crate::engine::core::{Core, Log, Publisher, Work};
+use crate::engine::options::Options;
+use crate::engine::recovery::{End, load_manifest, not_a_store, open_segments, replay};
+use crate::engine::series::SeriesTable;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::manifest::{FILE, Manifest, TEMPORARY};
+use crate::format::wal::Header;
+use crate::format::{published, wal};
+use crate::storage::disk::Disk;
+use crate::storage::manifest::{CommitError, commit};
+use crate::storage::segment;
+use crate::storage::wal::WalWriter;
+
+/// The file whose lock makes a writer the only one. Never unlinked: a lock on
+/// an unlinked file excludes nobody.
+pub const LOCK: &str = "LOCK";
+
+/// How long a writer waits for the lock: a reader looking whether a writer is
+/// alive holds it for an instant.
+const LOCK_PATIENCE: Duration = Duration::from_millis(250);
+
+/// Logs beyond this number are flushed at opening: many short lives of a store
+/// must not add up to many files.
+const LOGS_MAX: u64 = 8;
+
+/// What an opening for writing found.
+#[derive(Clone, Debug, Default)]
+pub struct Recovered {
+    /// Batches replayed from the log.
+    pub batches: u64,
+    /// Bytes of torn tail dropped: never acknowledged as durable.
+    pub torn_bytes: u64,
+    /// What was found damaged and could be worked around.
+    pub warnings: Vec<String>,
+}
+
+/// A number nobody else has drawn: hash keys are random in every process.
+fn draw() -> u64 {
+    RandomState::new().hash_one(std::process::id()).max(1)
+}
+
+fn take_lock(disk: &dyn Disk) -> Result<Box<dyn Send + Sync>> {
+    let until = Instant::now() + LOCK_PATIENCE;
+    loop {
+        let taken = disk
+            .lock(LOCK, true)
+            .map_err(|error| Error::io("taking the writer's lock", error).in_file(LOCK))?;
+        if let Some(guard) = taken {
+            return Ok(guard);
+        }
+        if Instant::now() >= until {
+            return Err(Error::new(
+                ErrorKind::Locked,
+                format!("{} is being written by another process", disk.describe()),
+            )
+            .in_file(LOCK)
+            .help("one writer at a time: stop it, or open the store for reading"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Makes an empty directory a store: its first log, then its manifest.
+fn create(disk: &dyn Disk) -> Result<()> {
+    let store_id = draw();
+    let header = Header { store_id, wal_id: 1, first_sequence: 1, previous_bytes: 0 };
+    WalWriter::create(disk, &header)?;
+    let manifest =
+        Manifest { store_id, generation: 1, next_segment: 1, first_wal: 1, ..Manifest::default() };
+    commit(disk, &manifest).map_err(|error| match error {
+        CommitError::Unchanged(error) | CommitError::Unknown(error) => error,
+    })
+}
+
+/// Whether a directory holds nothing but what an interrupted creation leaves.
+fn is_blank(disk: &dyn Disk) -> Result<bool> {
+    let names = disk.list().map_err(|error| Error::io("listing the directory", error))?;
+    Ok(names.iter().all(|name| {
+        [LOCK, TEMPORARY, published::FILE].contains(&name.as_str()) || wal::file_id(name) == Some(1)
+    }))
+}
+
+/// Opens a store for writing.
+pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recovered)> {
+    let names = disk.list().map_err(|error| Error::io("listing the directory", error))?;
+    let exists = names.iter().any(|name| name == FILE);
+    // Nothing is touched in a directory that is somebody else's.
+    if !exists && !(options.create && is_blank(&*disk)?) {
+        return Err(not_a_store(&*disk));
+    }
+    let lock = take_lock(&*disk)?;
+    // Another process may have made it a store while we waited for the lock.
+    if !exists && crate::storage::manifest::load(&*disk)?.is_none() {
+        create(&*disk)?;
+    }
+    let (manifest, mut warnings) = load_manifest(&*disk)?;
+    let store_id = manifest.store_id;
+    let publisher = Publisher::open(&*disk, store_id)?;
+    let opened = open_segments(&*disk, &manifest, &[])?;
+    warnings.extend(opened.1.iter().map(|broken| format!("{} can not be read", broken.error)));
+    let series = Arc::new(SeriesTable::default());
+    let replayed = replay(&*disk, &manifest, opened, &series, End::File)?;
+    let findings = replayed.replay.findings;
+    if let Some(damage) = findings.damage.first() {
+        return Err(Error::corruption(format!("the log is damaged: {}", damage.what))
+            .in_file(&damage.file)
+            .at(damage.from)
+            .help("readers still open the store; `hotstove repair` keeps every good frame"));
+    }
+    let recovered =
+        Recovered { batches: findings.frames, torn_bytes: findings.torn_bytes, warnings };
+    let state = replayed.state;
+    let last = replayed.last.unwrap_or((manifest.first_wal - 1, 0));
+    let log = Log {
+        wal: None,
+        last,
+        older_bytes: replayed.bytes - last.1,
+        next_sequence: state.sequence + 1,
+        sources: (*state.sources).clone(),
+        frozen: None,
+    };
+    let first_wal = manifest.first_wal;
+    let nothing_replayed = findings.frames == 0;
+    let core = Core {
+        store_id,
+        tag: draw(),
+        compaction: Mutex::default(),
+        flush: Mutex::default(),
+        defining: Mutex::default(),
+        floor: manifest.floor.into(),
+        manifest: Mutex::new(manifest),
+        series,
+        state: RwLock::new(state),
+        publisher: Mutex::new(publisher),
+        queue: Mutex::default(),
+        committed: Condvar::new(),
+        work: Mutex::new(Work { compact: true, ..Work::default() }),
+        work_changed: Condvar::new(),
+        poison: Mutex::default(),
+        lock: Mutex::new(Some(lock)),
+        log: Mutex::new(log),
+        disk,
+        options,
+    };
+    let (newest, older_bytes) = {
+        let mut log = core.log.lock();
+        core.start_log(&mut log)?;
+        (log.last.0, log.older_bytes)
+    };
+    let (generation, sequence) = (core.manifest.lock().generation, core.state.read().sequence);
+    core.publisher.lock().publish(|record| {
+        record.generation = generation;
+        record.sequence = sequence;
+    });
+    if nothing_replayed {
+        // Logs without a batch need not be read again.
+        core.edit_manifest(
+            |manifest| {
+                manifest.first_wal = newest;
+                manifest.sealed = None;
+                Ok(())
+            },
+            |_, _| (),
+        )?;
+        core.log.lock().older_bytes = 0;
+    } else if older_bytes > core.options.wal_limit / 2 || newest - first_wal > LOGS_MAX {
+        core.flush_all()?;
+    }
+    core.remove_left_overs();
+    Ok((Arc::new(core), recovered))
+}
+
+impl Core {
+    /// Removes what earlier lives of the store left behind: half-written files,
+    /// and files that the manifest has replaced. Files it never named, and
+    /// files of others, are left alone.
+    fn remove_left_overs(&self) {
+        let manifest = self.manifest.lock();
+        let Ok(names) = self.disk.list() else { return };
+        for name in names {
+            let left_over = match (wal::file_id(&name), segment::file_id(&name)) {
+                (Some(id), _) => id < manifest.first_wal,
+                (_, Some(id)) => {
+                    id < manifest.next_segment && manifest.segments.iter().all(|meta| meta.id != id)
+                }
+                _ => {
+                    let segment = name.strip_suffix(".tmp").and_then(segment::file_id);
+                    segment.is_some() || name == TEMPORARY
+                }
+            };
+            if left_over {
+                // What can not be removed now is found again next time.
+                let _ = self.disk.remove(&name);
+            }
+        }
+    }
+}

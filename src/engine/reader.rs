@@ -1,0 +1,261 @@
+//! A store open for reading, also while another process writes it. Writes
+//! nothing, so a read-only mount will do.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::engine::open::LOCK;
+use crate::engine::recovery::{
+    End, Opened, Replayed, live_logs, load_manifest, open_segments, replay, successor_says,
+};
+use crate::engine::series::SeriesTable;
+use crate::engine::state::Snapshot;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::manifest::Manifest;
+use crate::format::published::{self, Published};
+use crate::format::wal::file_name;
+use crate::storage::disk::{Disk, Open};
+use crate::storage::real_disk::RealDisk;
+use crate::storage::wal_reader::WalReader;
+
+/// How often a store that changes under the reader is looked at anew.
+const ATTEMPTS: usize = 50;
+
+/// A store open for reading.
+///
+/// Each [`Reader::snapshot`] sees everything a writer had acknowledged by
+/// then, in whatever process, and nothing it had not.
+pub struct Reader {
+    disk: Arc<dyn Disk>,
+    view: Mutex<View>,
+}
+
+struct View {
+    manifest: Manifest,
+    series: Arc<SeriesTable>,
+    replayed: Replayed,
+    end: End,
+    /// Bytes of all logs when they were read.
+    log_bytes: u64,
+    /// The log being followed.
+    follow: Option<(u64, WalReader)>,
+    warnings: Vec<String>,
+}
+
+impl Reader {
+    /// Opens the store at `path` for reading.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAStore`], [`ErrorKind::Unsupported`], or
+    /// [`ErrorKind::Corruption`] of both copies of the manifest. Other damage
+    /// is a warning here and an error of the read that meets it.
+    pub fn open(path: impl AsRef<Path>) -> Result<Reader> {
+        let path = path.as_ref();
+        if !path.is_dir() {
+            let what = if path.exists() { "is a file, not a hotstove store" } else { "does not exist" };
+            return Err(Error::new(ErrorKind::NotAStore, format!("{} {what}", path.display())));
+        }
+        let disk = RealDisk::read_only(path)
+            .map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
+        Self::open_on(Arc::new(disk))
+    }
+
+    /// Opens a store on any disk for reading.
+    pub(crate) fn open_on(disk: Arc<dyn Disk>) -> Result<Reader> {
+        let view = View::load(&*disk, &(Vec::new(), Vec::new()))?;
+        Ok(Reader { disk, view: Mutex::new(view) })
+    }
+
+    /// The state as of now. Cost where nothing has changed: one read of 56
+    /// bytes; after a commit, reading what was appended to the log; after a
+    /// flush, opening what is new.
+    ///
+    /// # Errors
+    /// What the system refuses, or a manifest damaged since.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let mut view = self.view.lock();
+        view.refresh(&*self.disk)?;
+        Ok(Snapshot { state: view.replayed.state.clone(), series: view.series.clone() })
+    }
+
+    /// What is damaged and was worked around, for people.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let view = self.view.lock();
+        let broken = view.replayed.state.broken.iter();
+        let broken = broken.map(|broken| format!("{} can not be read", broken.error));
+        let damage = view.replayed.replay.findings.damage.iter().map(|damage| {
+            format!(
+                "{} at byte {} to {}: {}; every good frame is used, and a writer refuses to open before a repair",
+                damage.file, damage.from, damage.to, damage.what
+            )
+        });
+        view.warnings.iter().cloned().chain(broken).chain(damage).collect()
+    }
+
+    /// The disk it reads.
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// The manifest it last read.
+    pub(crate) fn manifest(&self) -> Manifest {
+        self.view.lock().manifest.clone()
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("disk", &self.disk).finish_non_exhaustive()
+    }
+}
+
+/// What a live writer has published, if one is alive.
+fn published(disk: &dyn Disk, store_id: u64) -> Result<Option<Published>> {
+    let fail = |error| Error::io("reading the published record", error).in_file(published::FILE);
+    for _ in 0..ATTEMPTS {
+        let mut bytes = [0; published::BYTES];
+        let read = disk
+            .open(published::FILE, Open::Read)
+            .and_then(|file| file.read_at(0, &mut bytes));
+        match read {
+            Ok(()) => {}
+            // Never written, or not yet.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(fail(error)),
+        }
+        if let Ok(record) = Published::decode(&bytes) {
+            return Ok(Some(record).filter(|record| record.store_id == store_id));
+        }
+        // Half written: the writer is at it right now.
+        std::thread::yield_now();
+    }
+    Ok(None)
+}
+
+/// How far the newest log may be read now.
+fn end(disk: &dyn Disk, store_id: u64) -> Result<(End, Option<u64>)> {
+    let Some(record) = published(disk, store_id)? else { return Ok((End::File, None)) };
+    if record.wal_id == 0 {
+        return Ok((End::File, None));
+    }
+    let dead = disk
+        .lock(LOCK, false)
+        .map_err(|error| Error::io("looking for a writer", error).in_file(LOCK))?
+        .is_some();
+    if dead {
+        // After a power cut the record may lag behind what was acknowledged;
+        // without a writer every good frame counts.
+        return Ok((End::File, None));
+    }
+    let end = End::Published { wal_id: record.wal_id, bytes: record.wal_bytes };
+    Ok((end, Some(record.generation)))
+}
+
+/// Bytes of all live logs.
+fn log_bytes(disk: &dyn Disk, first: u64) -> Result<u64> {
+    let (logs, _) = live_logs(disk, first)?;
+    let lengths = logs.iter().map(|id| disk.open(&file_name(*id), Open::Read)?.len());
+    let total = lengths.sum::<std::io::Result<u64>>();
+    total.map_err(|error| Error::io("measuring the log", error))
+}
+
+impl View {
+    /// Reads everything anew, keeping segments that are open.
+    fn load(disk: &dyn Disk, known: &Opened) -> Result<View> {
+        let mut moved = None;
+        for _ in 0..ATTEMPTS {
+            let (manifest, warnings) = load_manifest(disk)?;
+            let (end, _) = end(disk, manifest.store_id)?;
+            let stale = match end {
+                End::Published { wal_id, .. } => wal_id < manifest.first_wal,
+                End::File => false,
+            };
+            let series = Arc::new(SeriesTable::default());
+            let attempt = open_segments(disk, &manifest, &known.0)
+                .and_then(|opened| replay(disk, &manifest, opened, &series, end));
+            // Files go away only after a newer manifest stopped naming them.
+            let (now, _) = load_manifest(disk)?;
+            if now.generation != manifest.generation || stale {
+                moved = attempt.err();
+                continue;
+            }
+            let replayed = attempt?;
+            let log_bytes = log_bytes(disk, manifest.first_wal)?;
+            return Ok(View { manifest, series, replayed, end, log_bytes, follow: None, warnings });
+        }
+        Err(moved.unwrap_or_else(|| {
+            Error::new(ErrorKind::Io, "the store changes faster than it can be opened")
+        }))
+    }
+
+    fn refresh(&mut self, disk: &dyn Disk) -> Result<()> {
+        let (end, generation) = end(disk, self.manifest.store_id)?;
+        if end == End::File && self.end == End::File {
+            // No writer is alive, but one may have lived since the last look.
+            if load_manifest(disk)?.0.generation == self.manifest.generation
+                && log_bytes(disk, self.manifest.first_wal)? == self.log_bytes
+            {
+                return Ok(());
+            }
+        } else if end == self.end && generation == Some(self.manifest.generation) {
+            return Ok(());
+        } else if let (End::Published { wal_id, bytes }, Some(generation)) = (end, generation)
+            && generation == self.manifest.generation
+            && self.follow(disk, wal_id, bytes)?
+        {
+            self.end = end;
+            return Ok(());
+        }
+        let segments = self.replayed.state.segments.to_vec();
+        *self = View::load(disk, &(segments, Vec::new()))?;
+        Ok(())
+    }
+
+    /// Reads on in the logs up to `bytes` of log `newest`; says whether that
+    /// was possible.
+    fn follow(&mut self, disk: &dyn Disk, newest: u64, bytes: u64) -> Result<bool> {
+        let End::Published { .. } = self.end else { return Ok(false) };
+        let Some((last, offset)) = self.replayed.last else { return Ok(false) };
+        if last > newest {
+            return Ok(false);
+        }
+        for id in last..=newest {
+            let end = if id == newest {
+                bytes
+            } else {
+                match successor_says(disk, self.manifest.store_id, id + 1) {
+                    Ok(Some(length)) => length,
+                    _ => return Ok(false),
+                }
+            };
+            if self.follow.as_ref().is_none_or(|(following, _)| *following != id) {
+                let Ok(mut reader) = WalReader::open(disk, self.manifest.store_id, id, Some(end))
+                else {
+                    return Ok(false);
+                };
+                if id == last {
+                    reader.skip_to(offset);
+                } else {
+                    self.replayed.replay.next_log();
+                }
+                self.follow = Some((id, reader));
+            }
+            let Some((_, reader)) = self.follow.as_mut() else { return Ok(false) };
+            reader.extend(end);
+            let state = &mut self.replayed.state;
+            self.replayed.replay.run(
+                reader,
+                &self.series,
+                &mut state.active,
+                Arc::make_mut(&mut state.sources),
+            )?;
+            state.sequence = self.replayed.replay.sequence;
+            self.replayed.last = Some((id, reader.offset()));
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,152 @@
+//! From frames of the log back to merged cells: replay at open, and the tail
+//! that readers in other processes follow.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::codec::cursor::Corrupt;
+use crate::engine::memtable::Memtable;
+use crate::engine::series::SeriesTable;
+use crate::error::Result;
+use crate::format::batch::{self, Delta, Stamp};
+use crate::format::manifest::SourceState;
+use crate::model::{Kind, Minute, Name};
+use crate::storage::wal::SeriesNames;
+use crate::storage::wal_reader::{Step, WalReader};
+
+/// One thing found wrong with a log while reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalDamage {
+    /// The file.
+    pub file: String,
+    /// The first bad byte.
+    pub from: u64,
+    /// The first good byte after it.
+    pub to: u64,
+    /// What is wrong.
+    pub what: &'static str,
+    /// The last commit before it.
+    pub after_sequence: u64,
+}
+
+/// What replay found besides data.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// Damage of bytes that were durable.
+    pub damage: Vec<WalDamage>,
+    /// Bytes of torn tails, dropped: a crash, not damage.
+    pub torn_bytes: u64,
+    /// Frames applied.
+    pub frames: u64,
+}
+
+/// Applies frames in order.
+#[derive(Default)]
+pub struct Replay {
+    /// The log's numbers: what each means here.
+    numbers: HashMap<u32, (u32, Kind)>,
+    deltas: Vec<Delta>,
+    kinds: Vec<Kind>,
+    /// The last sequence applied or known to be in segments.
+    pub sequence: u64,
+    /// What was found.
+    pub findings: Findings,
+}
+
+/// Joins what a stamp says to the state of its source.
+pub fn note_stamp(sources: &mut BTreeMap<Name, SourceState>, stamp: &Stamp<Name>) {
+    let state = sources.entry(stamp.source.clone()).or_default();
+    if let Some((offset, check)) = stamp.offset {
+        state.offset = Some(offset);
+        state.check = check;
+    }
+    if let Some(watermark) = stamp.watermark {
+        state.watermark = state.watermark.max(Some(Minute::clamped(watermark.into())));
+    }
+}
+
+impl Replay {
+    /// A replay of logs whose batches up to `sequence` are in segments.
+    pub fn from_sequence(sequence: u64) -> Self {
+        Replay { sequence, ..Replay::default() }
+    }
+
+    /// Begins another log: its numbers have meanings of their own.
+    pub fn next_log(&mut self) {
+        self.numbers.clear();
+    }
+
+    /// Applies every frame of `reader` from where it stands.
+    pub fn run(
+        &mut self,
+        reader: &mut WalReader,
+        series: &SeriesTable,
+        memtable: &mut Memtable,
+        sources: &mut BTreeMap<Name, SourceState>,
+    ) -> Result<()> {
+        let name = reader.name().to_owned();
+        loop {
+            let at = reader.offset();
+            let damage = match reader.next()? {
+                Step::End => return Ok(()),
+                Step::Torn { bytes, .. } => {
+                    self.findings.torn_bytes += bytes;
+                    return Ok(());
+                }
+                Step::Damage { from, to, what } => (from, to, what),
+                Step::Frame { offset, sequence, payload } => {
+                    let applied = self.frame(sequence, payload, series, memtable, sources);
+                    match applied {
+                        Ok(()) => continue,
+                        Err(corrupt) => (offset, at + payload.len() as u64, corrupt.what),
+                    }
+                }
+            };
+            let (from, to, what) = damage;
+            let after_sequence = self.sequence;
+            let file = name.clone();
+            self.findings.damage.push(WalDamage { file, from, to, what, after_sequence });
+        }
+    }
+
+    /// Applies one frame: all of it or nothing.
+    fn frame(
+        &mut self,
+        sequence: u64,
+        payload: &[u8],
+        series: &SeriesTable,
+        memtable: &mut Memtable,
+        sources: &mut BTreeMap<Name, SourceState>,
+    ) -> Result<(), Corrupt> {
+        let front = batch::decode(payload)?;
+        for definition in &front.definitions {
+            // Definitions count even where the batch is in segments already:
+            // later frames may rely on them.
+            let id = series
+                .intern(definition.key, definition.kind)
+                .map_err(|_| Corrupt::new(0, "a definition that contradicts another"))?;
+            self.numbers.insert(definition.number, (id, definition.kind));
+        }
+        if sequence <= self.sequence {
+            return Ok(());
+        }
+        let stamp = match &front.stamp {
+            None => None,
+            Some(stamp) => Some(Stamp {
+                source: Name::new(stamp.source)
+                    .map_err(|_| Corrupt::new(0, "a source whose name is none"))?,
+                offset: stamp.offset,
+                watermark: stamp.watermark,
+            }),
+        };
+        let numbers = &self.numbers;
+        front.deltas(|number| numbers.get(&number).copied(), &mut self.deltas, &mut self.kinds)?;
+        let infos = series.infos();
+        memtable.apply(&self.deltas, |id| infos.kind(id));
+        if let Some(stamp) = &stamp {
+            note_stamp(sources, stamp);
+        }
+        self.sequence = sequence;
+        self.findings.frames += 1;
+        Ok(())
+    }
+}

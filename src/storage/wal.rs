@@ -1,0 +1,229 @@
+//! Writing the log: frames are staged in memory, written in one call and
+//! synced in another, so that the caller decides which lock is held meanwhile.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::format::batch::{Definition, Delta, Encoder, Stamp};
+use crate::format::wal::{FRAME_HEADER_BYTES, HEADER_BYTES, Header, file_name, put_frame, salt};
+use crate::limits::{FRAME_BYTES_MAX, WAL_REDEFINE_BYTES};
+use crate::model::{Kind, Name, SeriesKey};
+use crate::storage::disk::{Disk, DiskFile, Open};
+
+/// What the log needs to know of a series it writes deltas of.
+pub trait SeriesNames {
+    /// Key and kind of a series of this process.
+    fn series(&self, id: u32) -> (&SeriesKey, Kind);
+    /// Its kind alone.
+    fn kind(&self, id: u32) -> Kind;
+}
+
+/// Where a series stands in the definitions of one log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Defined {
+    /// No frame defines it.
+    No,
+    /// The frame at this offset does; one a sector away is still owed.
+    Once(u64),
+    /// Two frames do: neither is missed alone.
+    Settled,
+}
+
+/// The log being written.
+pub struct WalWriter {
+    file: Arc<dyn DiskFile>,
+    name: String,
+    wal_id: u64,
+    salt: u64,
+    /// Bytes written and whole.
+    written: u64,
+    /// Bytes known to be synced.
+    synced: u64,
+    staged: Vec<u8>,
+    payload: Vec<u8>,
+    numbers: Vec<u32>,
+    defined: Vec<Defined>,
+}
+
+impl WalWriter {
+    /// Creates the log durably: no frame is acknowledged in a file whose name
+    /// a power cut could take back.
+    pub fn create(disk: &dyn Disk, header: &Header) -> Result<Self> {
+        let name = file_name(header.wal_id);
+        let fail = |doing: &'static str| {
+            let name = name.clone();
+            move |error| Error::io(doing, error).in_file(name)
+        };
+        // A log of this number holds nothing acknowledged: an earlier attempt
+        // to create it failed.
+        match disk.remove(&name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(fail("removing a left-over log")(error));
+            }
+            _ => {}
+        }
+        let file = disk.open(&name, Open::Create).map_err(fail("creating the log"))?;
+        let written = file
+            .write_at(0, &header.encode())
+            .and_then(|()| file.sync())
+            .map_err(fail("writing the log's header"))
+            .and_then(|()| disk.sync_dir().map_err(fail("syncing the directory")));
+        if let Err(error) = written {
+            // Nothing was promised of this file; a remainder is ignored at open.
+            let _ = disk.remove(&name);
+            return Err(error);
+        }
+        Ok(WalWriter {
+            file: file.into(),
+            name,
+            wal_id: header.wal_id,
+            salt: salt(header.store_id, header.wal_id),
+            written: HEADER_BYTES as u64,
+            synced: HEADER_BYTES as u64,
+            staged: Vec::new(),
+            payload: Vec::new(),
+            numbers: Vec::new(),
+            defined: Vec::new(),
+        })
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u64 {
+        self.wal_id
+    }
+
+    /// Bytes written and whole.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether all that is written is synced.
+    pub fn is_synced(&self) -> bool {
+        self.synced == self.written
+    }
+
+    /// Appends a batch to what the next [`WalWriter::write`] writes.
+    ///
+    /// # Errors
+    /// A frame beyond the limit; nothing is staged then.
+    pub fn stage(
+        &mut self,
+        sequence: u64,
+        stamp: Option<&Stamp<Name>>,
+        deltas: &[Delta],
+        names: &impl SeriesNames,
+    ) -> Result<()> {
+        let offset = self.written + self.staged.len() as u64;
+        let mut definitions = Vec::new();
+        self.numbers.clear();
+        let mut last = None;
+        for delta in deltas {
+            self.numbers.push(delta.series);
+            if last.replace(delta.series) == Some(delta.series) {
+                continue;
+            }
+            let index = delta.series as usize;
+            if index >= self.defined.len() {
+                self.defined.resize(index + 1, Defined::No);
+            }
+            let defined = &mut self.defined[index];
+            match *defined {
+                Defined::Settled => continue,
+                // Already listed in this frame.
+                Defined::Once(at) if at == offset => continue,
+                Defined::Once(at) if offset - at < WAL_REDEFINE_BYTES => {
+                    // Still one copy by the rule: say it again in each frame.
+                    if definitions.iter().any(|known: &Definition<'_>| known.number == delta.series)
+                    {
+                        continue;
+                    }
+                }
+                Defined::Once(_) => *defined = Defined::Settled,
+                Defined::No => *defined = Defined::Once(offset),
+            }
+            let (key, kind) = names.series(delta.series);
+            definitions.push(Definition {
+                number: delta.series,
+                key: [&key.release, &key.branch, &key.metric],
+                kind,
+            });
+        }
+        self.payload.clear();
+        let mut encoder = Encoder::new(&mut self.payload, stamp);
+        encoder.definitions(&definitions);
+        encoder.deltas(deltas, &self.numbers, |index| names.kind(deltas[index].series));
+        if self.payload.len() > FRAME_BYTES_MAX {
+            // The definitions were noted as written: the caller abandons the log.
+            return Err(Error::invalid(format!(
+                "the batch takes {} bytes in the log; at most {FRAME_BYTES_MAX} are allowed",
+                self.payload.len()
+            ))
+            .help("send it in smaller batches"));
+        }
+        put_frame(&mut self.staged, self.salt, offset, sequence, self.synced, &self.payload);
+        Ok(())
+    }
+
+    /// Writes what is staged. After an error nothing of it counts, the log is
+    /// cut back as far as possible and must be abandoned: a later frame never
+    /// follows a torn one.
+    pub fn write(&mut self) -> Result<()> {
+        let result = self.file.write_at(self.written, &self.staged);
+        match &result {
+            Ok(()) => self.written += self.staged.len() as u64,
+            Err(_) => drop(self.file.set_len(self.written)),
+        }
+        self.staged.clear();
+        // A huge batch must not keep its buffers for ever.
+        self.staged.shrink_to(1 << 20);
+        self.payload.shrink_to(1 << 20);
+        result.map_err(|error| Error::io("writing the log", error).in_file(&self.name))
+    }
+
+    /// Makes all that is written durable. An error must never be retried.
+    pub fn sync(&mut self) -> Result<()> {
+        if !self.is_synced() {
+            self.pending_sync().run()?;
+            self.synced = self.written;
+        }
+        Ok(())
+    }
+
+    /// A sync of all that is written now, to be run without holding the log.
+    pub fn pending_sync(&self) -> PendingSync {
+        PendingSync {
+            file: self.file.clone(),
+            name: self.name.clone(),
+            wal_id: self.wal_id,
+            bytes: self.written,
+        }
+    }
+
+    /// Notes a sync that has run.
+    pub fn note_synced(&mut self, sync: &PendingSync) {
+        if sync.wal_id == self.wal_id {
+            self.synced = self.synced.max(sync.bytes);
+        }
+    }
+}
+
+/// A sync to be run. See [`WalWriter::pending_sync`].
+pub struct PendingSync {
+    file: Arc<dyn DiskFile>,
+    name: String,
+    wal_id: u64,
+    bytes: u64,
+}
+
+impl PendingSync {
+    /// Syncs. An error must never be retried.
+    pub fn run(&self) -> Result<()> {
+        self.file
+            .sync()
+            .map_err(|error| Error::io("syncing the log", error).in_file(&self.name))
+    }
+}
+
+/// The least log that holds one frame of one delta.
+const _: () = assert!(FRAME_HEADER_BYTES + HEADER_BYTES < WAL_REDEFINE_BYTES as usize);
