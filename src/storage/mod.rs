@@ -5,5 +5,9 @@
 )]
 
 pub mod disk;
+#[cfg(test)]
+mod disk_suite;
 mod mmap;
 pub mod real_disk;
+#[cfg(any(test, feature = "internals"))]
+pub mod sim_disk;
