@@ -1,6 +1,12 @@
 //! Files: the only rooms with paths, and the only one with a mapping.
 
 pub mod disk;
+#[cfg(test)]
+mod disk_suite;
 pub mod manifest;
+mod mmap;
+pub mod real_disk;
+#[cfg(any(test, feature = "internals"))]
+pub mod sim_disk;
 pub mod wal;
 pub mod wal_reader;
