@@ -8,6 +8,8 @@ mod bits;
 mod cold;
 pub mod cursor;
 mod gauge;
+#[cfg(test)]
+mod measure;
 mod pack;
 mod page;
 mod presence;
