@@ -269,6 +269,7 @@ impl Core {
         });
         let mut state = self.state.write();
         state.frozen = Some(std::mem::take(&mut state.active));
+        state.frozen_sequence = state.sequence;
         Ok(())
     }
 }

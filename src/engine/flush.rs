@@ -15,8 +15,7 @@ use crate::format::wal;
 use crate::limits::{MINUTES_PER_BUCKET, MINUTES_PER_DAY};
 use crate::model::SeriesKey;
 use crate::storage::disk::Disk;
-use crate::storage::segment::Segment;
-use crate::storage::segment_writer::SegmentWriter;
+use crate::storage::segment::{Segment, SegmentWriter};
 
 /// Where and as what segments are written.
 pub struct Target<'a> {
@@ -151,6 +150,7 @@ impl Core {
                 segments.extend(opened);
                 segments.sort_by_key(|segment| (segment.meta().bucket, segment.meta().first_sequence));
                 state.frozen = None;
+                state.flushed_sequence = frozen.sequence;
             },
         )?;
         {

@@ -1,6 +1,7 @@
 //! The engine: how writes become durable and visible, and how files are made,
 //! merged, dropped, checked and mended.
 
+pub mod audit;
 pub mod backup;
 pub mod batch;
 pub mod commit;
@@ -14,7 +15,6 @@ pub mod open;
 pub mod options;
 pub mod reader;
 pub mod recovery;
-pub mod repair;
 pub mod replay;
 pub mod retention;
 pub mod series;

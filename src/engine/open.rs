@@ -81,7 +81,7 @@ fn create(disk: &dyn Disk) -> Result<()> {
 }
 
 /// Whether a directory holds nothing but what an interrupted creation leaves.
-fn is_blank(disk: &dyn Disk) -> Result<bool> {
+pub fn is_blank(disk: &dyn Disk) -> Result<bool> {
     let names = disk.list().map_err(|error| Error::io("listing the directory", error))?;
     Ok(names.iter().all(|name| {
         [LOCK, TEMPORARY, published::FILE].contains(&name.as_str()) || wal::file_id(name) == Some(1)

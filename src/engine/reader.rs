@@ -6,13 +6,18 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::engine::audit;
+use crate::engine::backup::{Backup, backup};
+use crate::engine::inspect::{Inspection, inspect};
 use crate::engine::open::LOCK;
+use crate::engine::replay::WalDamage;
 use crate::engine::recovery::{
     End, Opened, Replayed, live_logs, load_manifest, open_segments, replay, successor_says,
 };
 use crate::engine::series::SeriesTable;
 use crate::engine::state::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::audit::Override;
 use crate::format::manifest::Manifest;
 use crate::format::published::{self, Published};
 use crate::format::wal::file_name;
@@ -93,6 +98,54 @@ impl Reader {
             )
         });
         view.warnings.iter().cloned().chain(broken).chain(damage).collect()
+    }
+
+    /// What is damaged in the log.
+    pub(crate) fn log_damage(&self) -> Vec<WalDamage> {
+        self.view.lock().replayed.replay.findings.damage.clone()
+    }
+
+    /// Bytes of torn tail dropped.
+    pub(crate) fn torn_bytes(&self) -> u64 {
+        self.view.lock().replayed.replay.findings.torn_bytes
+    }
+
+    /// What the store consists of.
+    ///
+    /// # Errors
+    /// As [`Reader::snapshot`].
+    pub fn inspect(&self) -> Result<Inspection> {
+        let snapshot = self.snapshot()?;
+        inspect(&*self.disk, &self.manifest(), &snapshot, self.warnings())
+    }
+
+    /// Copies the state of now to `path`, an absent or empty directory: exactly
+    /// one state, sources' offsets included, while a writer goes on.
+    ///
+    /// # Errors
+    /// A damaged segment, or what the system refuses; what was copied by then
+    /// is no store.
+    pub fn backup(&self, path: impl AsRef<Path>) -> Result<Backup> {
+        let snapshot = self.snapshot()?;
+        backup(&*self.disk, self.manifest().store_id, &snapshot, path.as_ref())
+    }
+
+    /// Records in the audit log that a decision metric is read before its
+    /// window is whole. Call it before the read: whoever can not record is
+    /// refused.
+    ///
+    /// # Errors
+    /// A reason that is empty or too long, or what the system refuses.
+    pub fn record_override(&self, record: &Override) -> Result<()> {
+        audit::append(&*self.disk, record)
+    }
+
+    /// All records of the audit log.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn overrides(&self) -> Result<Vec<Override>> {
+        Ok(audit::read(&*self.disk)?.0)
     }
 
     /// The disk it reads.

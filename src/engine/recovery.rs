@@ -122,6 +122,8 @@ pub fn replay(
         broken: Arc::new(broken),
         catalogue: Arc::new(manifest.catalogue.clone()),
         floor: manifest.floor,
+        frozen_sequence: manifest.flushed_sequence,
+        flushed_sequence: manifest.flushed_sequence,
         ..State::empty()
     };
     let mut sources: BTreeMap<_, _> = manifest.sources.clone();

@@ -27,6 +27,10 @@ pub struct State {
     pub active: Memtable,
     /// The memtable being flushed.
     pub frozen: Option<Memtable>,
+    /// The last commit in segments or in the frozen memtable.
+    pub frozen_sequence: u64,
+    /// The last commit in segments.
+    pub flushed_sequence: u64,
     /// Segments by bucket, then sequence.
     pub segments: Arc<Vec<Arc<Segment>>>,
     /// Segments that could not be opened: reads that need them fail.
@@ -47,6 +51,8 @@ impl State {
         State {
             active: Memtable::default(),
             frozen: None,
+            frozen_sequence: 0,
+            flushed_sequence: 0,
             segments: Arc::default(),
             broken: Arc::default(),
             catalogue: Arc::default(),

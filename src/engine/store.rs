@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::engine::backup::{Backup, backup};
 use crate::engine::batch::{Batch, Receipt, Series};
 use crate::engine::core::Core;
+use crate::engine::inspect::{Inspection, inspect};
 use crate::engine::open::{self, Recovered};
 use crate::engine::options::Options;
 use crate::engine::state::Snapshot;
@@ -212,6 +214,25 @@ impl Store {
     /// [`ErrorKind::Corruption`] names what could not be merged; all else was.
     pub fn compact(&self) -> Result<()> {
         self.core.compact_all()
+    }
+
+    /// Copies the state of now to `path`, an absent or empty directory: exactly
+    /// one state, sources' offsets included. Reads and writes go on meanwhile.
+    ///
+    /// # Errors
+    /// A damaged segment, or what the system refuses; what was copied by then
+    /// is no store.
+    pub fn backup(&self, path: impl AsRef<Path>) -> Result<Backup> {
+        backup(&*self.core.disk, self.core.store_id, &self.snapshot(), path.as_ref())
+    }
+
+    /// What the store consists of.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn inspect(&self) -> Result<Inspection> {
+        let manifest = self.core.manifest.lock().clone();
+        inspect(&*self.core.disk, &manifest, &self.snapshot(), self.recovered.warnings.clone())
     }
 
     /// Closes the store: threads are stopped after what they are doing, the

@@ -12,8 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::segment_meta::SegmentMeta;
 use crate::limits::MINUTES_PER_DAY;
 use crate::model::{Name, SeriesKey};
-use crate::storage::segment::{Segment, segment_file_name};
-use crate::storage::segment_writer::SegmentWriter;
+use crate::format::directory::Entry;
+use crate::storage::segment::{Block, Segment, SegmentWriter, segment_file_name};
 
 /// Which series of the inputs go into the output.
 pub type Keep<'a> = &'a dyn Fn(&str) -> bool;
@@ -47,7 +47,7 @@ impl Core {
     /// Damaged inputs are left as they are: the rest of the store goes on
     /// being merged, and `repair` decides about them.
     fn merge_or_skip(&self, choice: &Choice) -> Result<()> {
-        let merged = self.merge(choice, &|_| true);
+        let merged = self.merge(choice, &|_| true).map(drop);
         if let Err(error) = &merged
             && error.kind() == ErrorKind::Corruption
         {
@@ -58,7 +58,7 @@ impl Core {
 
     /// Merges the inputs of a choice, those series alone that `keep` wants,
     /// and replaces them in the manifest.
-    pub fn merge(&self, choice: &Choice, keep: Keep<'_>) -> Result<()> {
+    pub fn merge(&self, choice: &Choice, keep: Keep<'_>) -> Result<Option<SegmentMeta>> {
         let snapshot = self.snapshot();
         let inputs: Vec<Arc<Segment>> = choice
             .inputs
@@ -67,7 +67,8 @@ impl Core {
             .cloned()
             .collect();
         if inputs.len() != choice.inputs.len() {
-            return Ok(());
+            // Retention was faster.
+            return Ok(None);
         }
         let id = {
             let mut manifest = self.manifest.lock();
@@ -99,7 +100,7 @@ impl Core {
             // What can not be removed now is removed at the next opening.
             let _ = self.disk.remove(&segment_file_name(*id));
         }
-        Ok(())
+        Ok(output)
     }
 }
 
@@ -121,11 +122,11 @@ fn write_merged(
     };
     let mut members = Vec::new();
     walk(inputs, |key, parts| {
-        let last_minute = parts.iter().map(|(input, index)| {
-            Ok::<_, Error>(inputs[*input].entry(*index)?.last_minute)
-        });
-        let last_minute = last_minute.collect::<Result<Vec<_>>>()?.into_iter().max();
-        if keep(key[0]) && last_minute >= Some(floor) {
+        let mut last_minute = 0;
+        for (input, index) in parts {
+            last_minute = last_minute.max(entry(&inputs[*input], *index)?.last_minute);
+        }
+        if keep(key[0]) && last_minute >= floor {
             members.push((own(key)?, parts.to_vec()));
         }
         Ok(())
@@ -139,11 +140,33 @@ fn write_merged(
     let mut merge = DayMerge::default();
     let mut page = Page::new(Family::Integer);
     for (key, parts) in &members {
+        if let [(input, index)] = parts[..] {
+            let block = inputs[input].block(index)?;
+            if stays_as_it_is(&block, cold_before_day, floor) {
+                writer.push_raw(key, &block)?;
+                continue;
+            }
+        }
         let pages = merge_series(inputs, parts, floor, &mut merge, &mut page)?;
         let (input, index) = parts[0];
-        writer.push(key, inputs[input].entry(index)?.kind, &pages, cold_before_day)?;
+        let kind = inputs[input].block(index)?.kind();
+        writer.push(key, kind, &pages, cold_before_day)?;
     }
     writer.finish().map(Some)
+}
+
+/// Whether a block that is the only part of its series is copied unchanged: it
+/// would be encoded the same way again.
+fn stays_as_it_is(block: &Block<'_>, cold_before_day: u32, floor: u32) -> bool {
+    let first = block.page(0).map_or(0, |page| page.day);
+    let dense = first >= cold_before_day || !block.cold_meta().is_empty();
+    dense && first * MINUTES_PER_DAY >= floor
+}
+
+fn entry(segment: &Segment, index: usize) -> Result<Entry> {
+    segment.series()?.entry(index).ok_or_else(|| {
+        Error::corruption("a series is missing from the directory").in_file(segment.file_name())
+    })
 }
 
 fn own(key: [&str; 3]) -> Result<SeriesKey> {
@@ -161,12 +184,10 @@ fn merge_series(
 ) -> Result<Vec<(u32, Page)>> {
     let blocks = parts
         .iter()
-        .map(|(input, index)| {
-            Ok((inputs[*input].block(*index)?, inputs[*input].entry(*index)?.kind))
-        })
+        .map(|(input, index)| inputs[*input].block(*index))
         .collect::<Result<Vec<_>>>()?;
     let mut days = Vec::new();
-    for (part, (block, _)) in blocks.iter().enumerate() {
+    for (part, block) in blocks.iter().enumerate() {
         days.extend(block.pages().enumerate().map(|(at, info)| (info.day, part, at)));
     }
     // By day, then by sequence: what a gauge's last write is depends on it.
@@ -177,9 +198,9 @@ fn merge_series(
         if (day + 1) * MINUTES_PER_DAY <= floor {
             continue;
         }
-        let kind = blocks[group[0].1].1;
+        let kind = blocks[group[0].1].kind();
         for (_, part, at) in group {
-            blocks[*part].0.decode(*at, page)?;
+            blocks[*part].decode(*at, page)?;
             if group.len() == 1 {
                 pages.push((day, page.clone()));
             } else {
@@ -205,10 +226,8 @@ fn walk(
         let mut least: Option<[&str; 3]> = None;
         parts.clear();
         for (input, segment) in inputs.iter().enumerate() {
-            if at[input] >= segment.len()? {
-                continue;
-            }
-            let key = segment.key(at[input])?;
+            let Some((release, branch, metric)) = segment.series()?.key(at[input]) else { continue };
+            let key = [release, branch, metric];
             match least.map(|least| key.cmp(&least)) {
                 Some(std::cmp::Ordering::Greater) => {}
                 Some(std::cmp::Ordering::Equal) => parts.push((input, at[input])),
