@@ -2,6 +2,7 @@
 
 mod codec;
 mod error;
+mod format;
 pub mod limits;
 mod model;
 mod storage;
