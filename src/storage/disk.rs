@@ -23,8 +23,9 @@ pub enum Open {
 /// Nothing is durable before it is synced: the content of a file by
 /// [`DiskFile::sync`], its creation, renaming or removal by [`Disk::sync_dir`].
 pub trait Disk: Send + Sync + fmt::Debug {
-    /// Opens a regular file; symbolic links are not followed. New files are
-    /// readable and writable by their owner alone.
+    /// Opens a regular file; anything else is [`io::ErrorKind::InvalidInput`],
+    /// and symbolic links are not followed. New files are readable and writable
+    /// by their owner alone.
     fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn DiskFile>>;
     /// Renames a file over whatever `to` was.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
@@ -34,12 +35,27 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn list(&self) -> io::Result<Vec<String>>;
     /// Makes creations, renamings and removals durable.
     fn sync_dir(&self) -> io::Result<()>;
-    /// Takes the lock on `name`, creating it if `exclusive`: one exclusive
-    /// holder or many shared ones, in all processes. `None` where it is taken.
-    /// It is released when the value is dropped or the process dies.
+    /// Takes the lock on `name`: one exclusive holder or many shared ones, in
+    /// all processes. `None` where it is taken. An exclusive holder creates the
+    /// file; where there is none, a shared lock holds nothing and is granted.
+    /// It is released when the value is dropped or the process dies. The file
+    /// must never be removed, or two holders lock two files of one name.
     fn lock(&self, name: &str, exclusive: bool) -> io::Result<Option<Box<dyn Send + Sync>>>;
     /// Where this is, for messages.
     fn describe(&self) -> String;
+}
+
+/// Refuses what is no plain file name, so that nothing leaves the directory.
+pub fn check_name(name: &str) -> io::Result<()> {
+    let plain = !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']);
+    if plain {
+        Ok(())
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{name:?} is not a plain file name"),
+        ))
+    }
 }
 
 /// One open file.
