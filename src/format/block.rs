@@ -3,7 +3,7 @@
 //! summary of every page, so that a page decodes, or is left alone, by itself.
 
 use crate::codec::cursor::{Corrupt, Cursor, Result};
-use crate::format::checksum::bound_crc32;
+use crate::format::checksum::bound_crc;
 use crate::format::columns::{Column, Shape};
 use crate::format::directory::Entry;
 use crate::limits::{
@@ -12,7 +12,7 @@ use crate::limits::{
 use crate::model::Kind;
 
 /// The first bytes of a block. `0xf5` occurs in no name.
-pub const BLOCK_MAGIC: [u8; 4] = [0xf5, b'H', b'B', b'K'];
+pub const BLOCK_MAGIC: [u8; 4] = [0xf5, b'h', b'b', 0x0a];
 
 /// Bytes of the part of the header with a checksum of its own.
 pub const PREFIX_BYTES: usize = 40;
@@ -84,7 +84,7 @@ impl Prefix {
         put(28, &self.days.to_le_bytes());
         put(32, &self.first_minute.to_le_bytes());
         put(34, &self.last_minute.to_le_bytes());
-        let crc = bound_crc32(place.segment_id, place.offset, &out[..PREFIX_BYTES - 4]);
+        let crc = bound_crc(place.segment_id, place.offset, &out[..PREFIX_BYTES - 4]);
         out[PREFIX_BYTES - 4..].copy_from_slice(&crc.to_le_bytes());
         out
     }
@@ -100,7 +100,7 @@ impl Prefix {
         let crc = cursor.u32();
         cursor.check()?;
         let covered = bytes.get(..PREFIX_BYTES - 4).unwrap_or_default();
-        if crc != bound_crc32(place.segment_id, place.offset, covered) {
+        if crc != bound_crc(place.segment_id, place.offset, covered) {
             return Err(Corrupt::new(0, "the block's prefix does not match its checksum"));
         }
         prefix.ok_or(Corrupt::new(24, "a kind that never was"))
@@ -198,7 +198,7 @@ impl<'a> BlockHeader<'a> {
             return Err(Corrupt::new(8, "a header cut short"));
         };
         let crc = u32::from_le_bytes(*crc);
-        if crc != bound_crc32(place.segment_id, place.offset, header) {
+        if crc != bound_crc(place.segment_id, place.offset, header) {
             return Err(Corrupt::new(0, "the block's header does not match its checksum"));
         }
         let mut cursor = Cursor::new(header);
@@ -389,7 +389,7 @@ impl NewBlock<'_> {
         let header_bytes = out.len() + 4 * self.pages.len() + self.cold_meta.len() + 4;
         let mut end = header_bytes;
         for page in self.pages {
-            let crc = bound_crc32(place.segment_id, place.offset + end as u64, page.payload);
+            let crc = bound_crc(place.segment_id, place.offset + end as u64, page.payload);
             out.extend_from_slice(&crc.to_le_bytes());
             end += page.payload.len();
         }
@@ -405,7 +405,7 @@ impl NewBlock<'_> {
             last_minute: self.last_minute,
         };
         out[..PREFIX_BYTES].copy_from_slice(&prefix.encode(place));
-        let crc = bound_crc32(place.segment_id, place.offset, out);
+        let crc = bound_crc(place.segment_id, place.offset, out);
         out.extend_from_slice(&crc.to_le_bytes());
         for page in self.pages {
             out.extend_from_slice(page.payload);
@@ -468,7 +468,7 @@ mod tests {
                     (page.day, page.cells, page.sum, page.min, page.max),
                     (new.day, new.cells, new.sum, new.min, new.max)
                 );
-                let crc = bound_crc32(7, 164 + page.start as u64, new.payload);
+                let crc = bound_crc(7, 164 + page.start as u64, new.payload);
                 assert_eq!(page.crc, crc);
                 assert_eq!(header.page_of_day(new.day), Some(index));
             }
@@ -509,7 +509,7 @@ mod tests {
             for value in [0, 1, 0x7f, 0x80, 0xff] {
                 let mut bytes = sound.clone();
                 bytes[at] = value;
-                let crc = bound_crc32(7, 164, &bytes[..header_bytes - 4]);
+                let crc = bound_crc(7, 164, &bytes[..header_bytes - 4]);
                 bytes[header_bytes - 4..header_bytes].copy_from_slice(&crc.to_le_bytes());
                 // Whatever is accepted reads without a panic and inside the block.
                 if let Ok(header) = BlockHeader::decode(&bytes, PLACE) {

@@ -1,16 +1,16 @@
-//! The two checksums of a segment: CRC-32 bound to its place, before any byte
-//! is used, and a 64-bit hash over a whole file, to pin down exactly that file.
+//! The two checksums: CRC-32 bound to its place, checked before any byte is
+//! used, and a 64-bit hash over a whole segment, to pin down exactly that file.
 //!
 //! They fail independently: bytes forged or mangled so that one of them still
 //! agrees do not agree with the other. See `docs/format/README.md`.
 
-/// CRC-32 of `bytes`, bound to where they live: it also covers the segment's
-/// id and the offset of their first byte in the file, so that bytes which are
-/// sound but in the wrong place do not pass.
+/// CRC-32 of `bytes` bound to where they belong: two 64-bit numbers, such as a
+/// segment's id and an offset, come first, so that bytes which are sound but
+/// swapped, stale or in the wrong file do not pass.
 #[must_use]
-pub fn bound_crc32(segment_id: u64, offset: u64, bytes: &[u8]) -> u32 {
+pub fn bound_crc(owner: u64, offset: u64, bytes: &[u8]) -> u32 {
     let mut place = [0; 16];
-    place[..8].copy_from_slice(&segment_id.to_le_bytes());
+    place[..8].copy_from_slice(&owner.to_le_bytes());
     place[8..].copy_from_slice(&offset.to_le_bytes());
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&place);
@@ -180,10 +180,10 @@ mod tests {
 
     #[test]
     fn a_place_is_part_of_the_checksum() {
-        let crc = bound_crc32(1, 64, b"bytes");
-        assert_eq!(crc, bound_crc32(1, 64, b"bytes"));
-        assert_ne!(crc, bound_crc32(2, 64, b"bytes"));
-        assert_ne!(crc, bound_crc32(1, 65, b"bytes"));
-        assert_ne!(crc, bound_crc32(1, 64, b"byte"));
+        let crc = bound_crc(1, 64, b"bytes");
+        assert_eq!(crc, bound_crc(1, 64, b"bytes"));
+        assert_ne!(crc, bound_crc(2, 64, b"bytes"));
+        assert_ne!(crc, bound_crc(1, 65, b"bytes"));
+        assert_ne!(crc, bound_crc(1, 64, b"byte"));
     }
 }

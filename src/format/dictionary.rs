@@ -6,12 +6,12 @@
 
 use crate::codec::cursor::{Corrupt, Cursor, Result};
 use crate::codec::put;
-use crate::format::checksum::bound_crc32;
+use crate::format::checksum::bound_crc;
 use crate::limits::{DICTIONARY_BYTES_MAX, DICTIONARY_NAMES_MAX, NAME_BYTES_MAX};
 use crate::model::Name;
 
 /// The first bytes of a copy. `0xf5` occurs in no name.
-pub const DICTIONARY_MAGIC: [u8; 4] = [0xf5, b'H', b'D', b'C'];
+pub const DICTIONARY_MAGIC: [u8; 4] = [0xf5, b'h', b'd', 0x0a];
 
 /// Bytes before the names: magic, encoding, lengths.
 const PREFIX_BYTES: usize = 16;
@@ -211,7 +211,7 @@ impl Dictionary {
         let crc = cursor.u32();
         cursor.check()?;
         let covered = bytes.get(..covered).unwrap_or_default();
-        if crc != bound_crc32(segment_id, offset, covered) {
+        if crc != bound_crc(segment_id, offset, covered) {
             return Err(Corrupt::new(0, "the dictionary does not match its checksum"));
         }
         let dictionary = match encoding {
@@ -249,7 +249,7 @@ impl EncodedDictionary {
     /// Appends the copy that goes to `offset` of that segment.
     pub fn put(&self, segment_id: u64, offset: u64, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.bytes);
-        let crc = bound_crc32(segment_id, offset, &self.bytes);
+        let crc = bound_crc(segment_id, offset, &self.bytes);
         out.extend_from_slice(&crc.to_le_bytes());
     }
 }
@@ -325,7 +325,7 @@ mod tests {
             let mut bytes = bytes.clone();
             bytes[8..12].copy_from_slice(&(claimed as u32).to_le_bytes());
             let end = bytes.len() - 4;
-            let crc = bound_crc32(7, 64, &bytes[..end]);
+            let crc = bound_crc(7, 64, &bytes[..end]);
             bytes[end..].copy_from_slice(&crc.to_le_bytes());
             assert!(Dictionary::decode(&bytes, 7, 64).is_err(), "{claimed}");
         }

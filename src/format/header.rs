@@ -2,7 +2,7 @@
 //! dictionary behind it is.
 
 use crate::codec::cursor::{Corrupt, Cursor};
-use crate::format::checksum::bound_crc32;
+use crate::format::checksum::bound_crc;
 use crate::limits::{DICTIONARY_BYTES_MAX, MINUTE_END, MINUTES_PER_BUCKET};
 
 /// The version of the segment format written by this code.
@@ -12,7 +12,7 @@ pub const VERSION: u16 = 1;
 pub const HEADER_BYTES: usize = 64;
 
 /// The first bytes of every segment, in every version.
-const MAGIC: [u8; 8] = *b"HSSEGMNT";
+const MAGIC: [u8; 8] = *b"HOTSTSEG";
 
 /// Where the checksum is, in every version.
 const CRC_AT: usize = HEADER_BYTES - 4;
@@ -42,9 +42,9 @@ pub struct Identity {
     /// Its number in that store.
     pub segment_id: u64,
     /// The first commit in it.
-    pub first_seq: u64,
+    pub first_sequence: u64,
     /// The last commit in it.
-    pub last_seq: u64,
+    pub last_sequence: u64,
 }
 
 impl Identity {
@@ -55,8 +55,8 @@ impl Identity {
         out.extend_from_slice(&self.bucket.to_le_bytes());
         out.extend_from_slice(&self.store_id.to_le_bytes());
         out.extend_from_slice(&self.segment_id.to_le_bytes());
-        out.extend_from_slice(&self.first_seq.to_le_bytes());
-        out.extend_from_slice(&self.last_seq.to_le_bytes());
+        out.extend_from_slice(&self.first_sequence.to_le_bytes());
+        out.extend_from_slice(&self.last_sequence.to_le_bytes());
     }
 
     /// The inverse of [`Identity::encode`], after the version.
@@ -71,11 +71,11 @@ impl Identity {
             bucket,
             store_id: cursor.u64(),
             segment_id: cursor.u64(),
-            first_seq: cursor.u64(),
-            last_seq: cursor.u64(),
+            first_sequence: cursor.u64(),
+            last_sequence: cursor.u64(),
         };
         cursor.require(
-            identity.first_seq <= identity.last_seq,
+            identity.first_sequence <= identity.last_sequence,
             "commit numbers that run backwards",
         );
         identity
@@ -109,7 +109,7 @@ impl Header {
         self.identity.encode(&mut out);
         out.extend_from_slice(&self.dictionary_bytes.to_le_bytes());
         out.resize(CRC_AT, 0);
-        let crc = bound_crc32(self.identity.segment_id, 0, &out);
+        let crc = bound_crc(self.identity.segment_id, 0, &out);
         out.extend_from_slice(&crc.to_le_bytes());
         out
     }
@@ -133,7 +133,7 @@ impl Header {
         ends.take(CRC_AT - 32);
         let crc = ends.u32();
         ends.check()?;
-        if crc != bound_crc32(segment_id, 0, covered) {
+        if crc != bound_crc(segment_id, 0, covered) {
             return Err(Corrupt::new(0, "the header does not match its checksum").into());
         }
         if version > VERSION {
@@ -164,8 +164,8 @@ pub(super) mod tests {
             bucket: 643,
             store_id: 0x0123_4567_89ab_cdef,
             segment_id: 7,
-            first_seq: 11,
-            last_seq: 13,
+            first_sequence: 11,
+            last_sequence: 13,
         }
     }
 
@@ -200,7 +200,7 @@ pub(super) mod tests {
     fn sealed(change: impl Fn(&mut Vec<u8>)) -> Result<Header, Refusal> {
         let mut bytes = header().encode();
         change(&mut bytes);
-        let crc = bound_crc32(7, 0, &bytes[..CRC_AT]);
+        let crc = bound_crc(7, 0, &bytes[..CRC_AT]);
         bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
         Header::decode(&bytes)
     }

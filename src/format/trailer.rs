@@ -2,7 +2,7 @@
 //! all, and the hash of everything before.
 
 use crate::codec::cursor::{Corrupt, Cursor};
-use crate::format::checksum::{bound_crc32, hash64};
+use crate::format::checksum::{bound_crc, hash64};
 use crate::format::directory::ENTRY_BYTES;
 use crate::format::header::{HEADER_BYTES, Identity, VERSION, require_zero};
 use crate::limits::{DICTIONARY_BYTES_MAX, MINUTES_PER_BUCKET, SEGMENT_SERIES_MAX};
@@ -10,8 +10,8 @@ use crate::limits::{DICTIONARY_BYTES_MAX, MINUTES_PER_BUCKET, SEGMENT_SERIES_MAX
 /// Bytes of a trailer.
 pub const TRAILER_BYTES: usize = 128;
 
-const MAGIC: [u8; 8] = *b"HSTRAILR";
-const END_MAGIC: [u8; 4] = *b"HSND";
+const MAGIC: [u8; 8] = *b"HOTSTEND";
+const END_MAGIC: [u8; 4] = *b"hots";
 const CRC_AT: usize = TRAILER_BYTES - 8;
 
 /// The trailer of a segment.
@@ -94,7 +94,7 @@ impl Trailer {
         out.extend_from_slice(&self.cells.to_le_bytes());
         out.extend_from_slice(&self.hash.to_le_bytes());
         out.resize(CRC_AT, 0);
-        let crc = bound_crc32(self.identity.segment_id, layout.trailer, &out);
+        let crc = bound_crc(self.identity.segment_id, layout.trailer, &out);
         out.extend_from_slice(&crc.to_le_bytes());
         out.extend_from_slice(&END_MAGIC);
         out
@@ -138,7 +138,7 @@ impl Trailer {
         cursor.require(end_magic == END_MAGIC, "no end of a trailer");
         cursor.finish()?;
         let covered = bytes.get(..CRC_AT).unwrap_or_default();
-        if crc != bound_crc32(identity.segment_id, offset, covered) {
+        if crc != bound_crc(identity.segment_id, offset, covered) {
             return Err(Corrupt::new(0, "the trailer does not match its checksum"));
         }
         trailer.check()?;
@@ -237,7 +237,7 @@ mod tests {
         for at in [0, 9, 11, 15, 51, 55, 56, 63, 64, 71, 72, 87, 91, 92, 103, 112, 119] {
             let mut bytes = sound.clone();
             bytes[at] ^= 0x80;
-            let crc = bound_crc32(7, offset, &bytes[..CRC_AT]);
+            let crc = bound_crc(7, offset, &bytes[..CRC_AT]);
             bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
             assert!(Trailer::decode(&bytes, offset).is_err(), "byte {at}");
         }
