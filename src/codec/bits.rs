@@ -76,11 +76,7 @@ pub fn unpack(bytes: &[u8], width: u8, base: i64, out: &mut [i64]) {
 /// Unpacks whole groups as long as `bytes` holds them; how many it did.
 type UnpackGroups = fn(&[u8], i64, &mut [[i64; GROUP]]) -> usize;
 
-fn unpack_groups<const WIDTH: usize>(
-    bytes: &[u8],
-    base: i64,
-    out: &mut [[i64; GROUP]],
-) -> usize {
+fn unpack_groups<const WIDTH: usize>(bytes: &[u8], base: i64, out: &mut [[i64; GROUP]]) -> usize {
     if WIDTH == 0 {
         out.as_flattened_mut().fill(base);
         return out.len();

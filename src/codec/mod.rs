@@ -2,10 +2,21 @@
 //! on any input.
 
 #![cfg_attr(not(test), allow(dead_code, reason = "used by the engine"))]
+#![allow(unused_imports, reason = "used by the engine")]
 
 mod bits;
+mod cold;
 pub mod cursor;
+mod gauge;
 mod pack;
+mod page;
 mod presence;
 mod presence_code;
 pub mod put;
+#[cfg(test)]
+mod tests;
+mod wide;
+
+pub use cold::{ColdBlock, ColdMeta, encode_cold};
+pub use page::{CELLS_MAX, Column, Family, Page, Summary, decode, encode, summarize};
+pub use presence::{MINUTES, Presence};

@@ -199,7 +199,9 @@ fn read_frames(cursor: &mut Cursor<'_>, out: &mut [i64], bounded: bool) {
             return;
         }
         bits::unpack(packed, header.width, header.minimum, frame);
-        let highest = header.minimum.checked_add_unsigned(bits::mask(header.width));
+        let highest = header
+            .minimum
+            .checked_add_unsigned(bits::mask(header.width));
         if bounded && highest.is_none() && frame.iter().any(|value| *value < header.minimum) {
             cursor.fail_at(at, "a value beyond 64 bits");
         }
@@ -253,7 +255,7 @@ mod tests {
         assert_eq!(round_trip(&[i64::MIN]), (CONSTANT, 10));
         let slope: Vec<i64> = (0..1_440).map(|i| i * 1_000 - 5).collect();
         assert_eq!(round_trip(&slope).0, DELTA);
-        let noise: Vec<i64> = (0..1_440).map(|i| i * 0x9e37 % 61).collect();
+        let noise: Vec<i64> = (0..1_440).map(|i| i * i * 0x9e37 % 61).collect();
         assert_eq!(round_trip(&noise).0, PACKED);
     }
 
@@ -274,12 +276,16 @@ mod tests {
             (
                 PACKED,
                 // i64::MAX and one more.
-                &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1, 0, 0b10],
+                &[
+                    0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1, 0, 0b10,
+                ],
                 "a value beyond 64 bits",
             ),
             (
                 PACKED,
-                &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 1],
+                &[
+                    0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 1,
+                ],
                 "a value beyond 64 bits",
             ),
         ] {

@@ -314,7 +314,9 @@ mod tests {
         let mut noise = 1_u64;
         let coin: Presence = (0..MINUTES)
             .filter(|_| {
-                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                noise = noise
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
                 noise >> 63 == 0
             })
             .collect();
@@ -330,7 +332,11 @@ mod tests {
             (RUN, &[1, 0x9f, 0x0b], "a length beyond its limit"),
             (PRESENT, &[0x00], "a page without a cell"),
             (PRESENT, &[0x1b, 0, 0], "a gap with too many low bits"),
-            (PRESENT, &[0x1a, 0xff, 0xff, 0xff], "a minute beyond the day"),
+            (
+                PRESENT,
+                &[0x1a, 0xff, 0xff, 0xff],
+                "a minute beyond the day",
+            ),
             (PRESENT, &[0x10, 0b10], "bits set behind a list of minutes"),
             (BITMAP, &[0; 180], "a page without a cell"),
             (BITMAP, &[1; 179], "cut short"),

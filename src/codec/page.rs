@@ -1,0 +1,242 @@
+//! A page: one series over one UTC day, as bytes. One byte of tags, which
+//! minutes have a cell, and the cells' values.
+
+use super::cold::{self, ColdMeta};
+use super::cursor::{Corrupt, Cursor, Result};
+use super::presence::Presence;
+use super::{gauge, pack, presence_code, wide};
+use crate::limits::MINUTES_PER_DAY;
+
+/// The most cells of a page.
+pub const CELLS_MAX: usize = MINUTES_PER_DAY as usize;
+
+/// The values of a page's cells, in the order of their minutes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Column {
+    /// Counters and sums.
+    Ints(Vec<i64>),
+    /// Counters and sums of a page with a cell beyond 64 bits.
+    Wides(Vec<i128>),
+    /// Gauges; finite.
+    Floats(Vec<f64>),
+}
+
+/// One series over one UTC day. The column has a value for every minute
+/// present.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The minutes that have a cell.
+    pub presence: Presence,
+    /// Their values.
+    pub column: Column,
+}
+
+/// What a page's values are, as the metric's kind says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Counters and sums: [`Column::Ints`] or [`Column::Wides`].
+    Integer,
+    /// Gauges: [`Column::Floats`].
+    Float,
+}
+
+/// A page in a few numbers. Those of floats are bits: `sum` is the last value,
+/// and all three are `f64::to_bits` as an integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Cells of the page.
+    pub cells: u32,
+    /// Their sum; of floats the last one.
+    pub sum: i128,
+    /// The smallest of them.
+    pub min: i128,
+    /// The largest of them.
+    pub max: i128,
+}
+
+impl Column {
+    /// Values in the column.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Column::Ints(values) => values.len(),
+            Column::Wides(values) => values.len(),
+            Column::Floats(values) => values.len(),
+        }
+    }
+
+    /// Whether the column has no values.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The buffer of integers, emptied; an empty column stays behind.
+    fn take_ints(&mut self) -> Vec<i64> {
+        match std::mem::replace(self, Column::Ints(Vec::new())) {
+            Column::Ints(values) => emptied(values),
+            _ => Vec::new(),
+        }
+    }
+
+    fn take_wides(&mut self) -> Vec<i128> {
+        match std::mem::replace(self, Column::Wides(Vec::new())) {
+            Column::Wides(values) => emptied(values),
+            _ => Vec::new(),
+        }
+    }
+
+    fn take_floats(&mut self) -> Vec<f64> {
+        match std::mem::replace(self, Column::Floats(Vec::new())) {
+            Column::Floats(values) => emptied(values),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn emptied<T>(mut values: Vec<T>) -> Vec<T> {
+    values.clear();
+    values
+}
+
+impl Page {
+    /// A page without a cell.
+    #[must_use]
+    pub const fn new(family: Family) -> Self {
+        Page {
+            presence: Presence::new(),
+            column: match family {
+                Family::Integer => Column::Ints(Vec::new()),
+                Family::Float => Column::Floats(Vec::new()),
+            },
+        }
+    }
+}
+
+/// Appends the smallest encoding of `page` that needs no other bytes to be
+/// read. The page has at least one cell.
+pub fn encode(page: &Page, out: &mut Vec<u8>) {
+    debug_assert_eq!(page.presence.count(), page.column.len());
+    let tags_at = out.len();
+    let presence = presence_code::Plan::of(&page.presence);
+    out.push(0);
+    presence.write(out);
+    let column_tag = match &page.column {
+        Column::Ints(values) => {
+            let plan = pack::Plan::of(values);
+            plan.write(values, out);
+            plan.tag()
+        }
+        Column::Wides(values) => wide::write(values, out),
+        Column::Floats(values) => gauge::write(values, out),
+    };
+    out[tags_at] = tags(presence.tag, column_tag);
+}
+
+/// The first byte of a page.
+pub(super) fn tags(presence: u8, column: u8) -> u8 {
+    presence | column << 4
+}
+
+/// Decodes a page into `out`, in the buffers it has. `cold` is what the page's
+/// block keeps for its cold pages, if it has any.
+///
+/// # Errors
+/// The first byte that is not what the format says; `out` is then empty.
+pub fn decode(bytes: &[u8], family: Family, cold: Option<&ColdMeta>, out: &mut Page) -> Result<()> {
+    let decoded = decode_column(bytes, family, cold, out);
+    if decoded.is_err() {
+        *out = Page::new(family);
+    }
+    decoded
+}
+
+fn decode_column(
+    bytes: &[u8],
+    family: Family,
+    cold: Option<&ColdMeta>,
+    out: &mut Page,
+) -> Result<()> {
+    let mut cursor = Cursor::new(bytes);
+    let tags = cursor.u8();
+    out.presence = presence_code::read(tags & 0xf, &mut cursor);
+    cursor.check()?;
+    let count = out.presence.count();
+    let cursor = &mut cursor;
+    out.column = match (family, tags >> 4) {
+        (Family::Integer, tag @ pack::CONSTANT..=pack::DELTA) => {
+            let mut values = out.column.take_ints();
+            values.resize(count, 0);
+            pack::read(tag, cursor, &mut values);
+            Column::Ints(values)
+        }
+        (Family::Integer, tag @ wide::SPLIT..=wide::VARINTS) => {
+            let mut values = out.column.take_wides();
+            values.resize(count, 0);
+            wide::read(tag, cursor, &mut values);
+            Column::Wides(values)
+        }
+        (Family::Integer, cold::COLD) => {
+            let mut values = out.column.take_ints();
+            values.resize(count, 0);
+            cold_meta(cold)?.read_ints(cursor, &mut values);
+            Column::Ints(values)
+        }
+        (Family::Float, tag @ gauge::DECIMAL..=gauge::RAW) => {
+            let mut values = out.column.take_floats();
+            values.resize(count, 0.0);
+            gauge::read(tag, cursor, &mut values);
+            Column::Floats(values)
+        }
+        (Family::Float, cold::COLD) => {
+            let mut values = out.column.take_floats();
+            values.resize(count, 0.0);
+            cold_meta(cold)?.read_floats(cursor, &mut values);
+            Column::Floats(values)
+        }
+        _ => return Err(Corrupt::new(0, "a column that does not fit the metric")),
+    };
+    cursor.clone().finish()
+}
+
+fn cold_meta(cold: Option<&ColdMeta>) -> Result<&ColdMeta> {
+    cold.ok_or(Corrupt::new(
+        0,
+        "a cold page in a block without cold metadata",
+    ))
+}
+
+/// The page in a few numbers; all zero for a page without a cell.
+#[must_use]
+pub fn summarize(page: &Page) -> Summary {
+    let (sum, min, max) = match &page.column {
+        // At most 1,440 values of 64 bits: no sum leaves 128.
+        Column::Ints(values) => (
+            values.iter().map(|value| i128::from(*value)).sum(),
+            values.iter().min().map_or(0, |value| i128::from(*value)),
+            values.iter().max().map_or(0, |value| i128::from(*value)),
+        ),
+        Column::Wides(values) => (
+            values
+                .iter()
+                .fold(0, |sum: i128, value| sum.saturating_add(*value)),
+            values.iter().min().copied().unwrap_or(0),
+            values.iter().max().copied().unwrap_or(0),
+        ),
+        Column::Floats(values) => {
+            let bits = |value: Option<f64>| value.map_or(0, |value| i128::from(value.to_bits()));
+            let by_order = |a: &f64, b: &f64| a.total_cmp(b);
+            (
+                bits(values.last().copied()),
+                bits(values.iter().copied().min_by(by_order)),
+                bits(values.iter().copied().max_by(by_order)),
+            )
+        }
+    };
+    Summary {
+        cells: page.column.len() as u32,
+        sum,
+        min,
+        max,
+    }
+}
