@@ -17,6 +17,20 @@ const MAGIC: [u8; 8] = *b"HOTSTSEG";
 /// Where the checksum is, in every version.
 const CRC_AT: usize = HEADER_BYTES - 4;
 
+/// The name of the segment `id`.
+#[must_use]
+pub fn segment_file_name(id: u64) -> String {
+    format!("segment-{id:016x}.seg")
+}
+
+/// The id in the name of a segment, or none for another file.
+#[must_use]
+pub fn segment_file_id(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("segment-")?.strip_suffix(".seg")?;
+    let id = u64::from_str_radix(digits, 16).ok()?;
+    (segment_file_name(id) == name).then_some(id)
+}
+
 /// Why bytes were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -173,6 +187,21 @@ pub(super) mod tests {
         Header {
             identity: identity(),
             dictionary_bytes: 99,
+        }
+    }
+
+    #[test]
+    fn names_have_one_form() {
+        assert_eq!(segment_file_name(0xab), "segment-00000000000000ab.seg");
+        assert_eq!(segment_file_id("segment-00000000000000ab.seg"), Some(0xab));
+        for name in [
+            "segment-00000000000000AB.seg",
+            "segment-ab.seg",
+            "segment-+0000000000000ab.seg",
+            "segment-00000000000000ab.seg.tmp",
+            "",
+        ] {
+            assert_eq!(segment_file_id(name), None, "{name}");
         }
     }
 

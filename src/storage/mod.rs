@@ -4,6 +4,8 @@
     allow(dead_code, reason = "used by the engine, which is yet to come")
 )]
 
+pub mod damage;
 pub mod disk;
 mod mmap;
 pub mod real_disk;
+pub mod segment;
