@@ -45,9 +45,13 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn describe(&self) -> String;
 }
 
+/// The longest file name, in bytes, that all file systems in use take.
+const NAME_BYTES_MAX: usize = 255;
+
 /// Refuses what is no plain file name, so that nothing leaves the directory.
 pub fn check_name(name: &str) -> io::Result<()> {
-    let plain = !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']);
+    let special = ["", ".", ".."].contains(&name);
+    let plain = !special && !name.contains(['/', '\0']) && name.len() <= NAME_BYTES_MAX;
     if plain {
         Ok(())
     } else {

@@ -6,6 +6,10 @@
 
 pub mod damage;
 pub mod disk;
+#[cfg(test)]
+mod disk_suite;
 mod mmap;
 pub mod real_disk;
 pub mod segment;
+#[cfg(any(test, feature = "internals"))]
+pub mod sim_disk;

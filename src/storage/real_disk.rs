@@ -269,3 +269,112 @@ impl DiskFile for RealFile {
         Ok(bytes.into())
     }
 }
+
+#[cfg(test)]
+#[cfg(not(miri))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::process::{Command, id};
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn failure<T>(result: io::Result<T>) -> io::ErrorKind {
+        match result {
+            Ok(_) => panic!("should have failed"),
+            Err(error) => error.kind(),
+        }
+    }
+
+    #[test]
+    fn what_is_created_is_its_owners_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("store");
+        let disk = RealDisk::create(&path).unwrap();
+        assert_eq!(mode(&path), 0o700);
+        disk.open("a", Open::Create).unwrap();
+        assert_eq!(mode(&path.join("a")), 0o600);
+        let _lock = disk.lock("LOCK", true).unwrap().unwrap();
+        assert_eq!(mode(&path.join("LOCK")), 0o600);
+        assert_eq!(disk.describe(), path.display().to_string());
+    }
+
+    #[test]
+    fn a_store_is_created_once() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("store");
+        RealDisk::create(&path).unwrap();
+        let disk = RealDisk::create(&path).unwrap();
+        disk.open("a", Open::Create).unwrap();
+        assert_eq!(
+            failure(RealDisk::create(&path)),
+            io::ErrorKind::DirectoryNotEmpty
+        );
+        assert_eq!(
+            failure(RealDisk::create(&path.join("a"))),
+            io::ErrorKind::NotADirectory
+        );
+    }
+
+    #[test]
+    fn only_directories_are_opened() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a");
+        assert_eq!(failure(RealDisk::open(&path)), io::ErrorKind::NotFound);
+        fs::write(&path, b"no store").unwrap();
+        assert_eq!(failure(RealDisk::open(&path)), io::ErrorKind::NotADirectory);
+    }
+
+    /// The pipe has nobody at its other end: without `O_NONBLOCK` this hangs.
+    #[test]
+    fn what_is_no_regular_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name| directory.path().join(name);
+        fs::write(at("target"), b"kept").unwrap();
+        symlink(at("target"), at("link")).unwrap();
+        symlink(at("nowhere"), at("dangling")).unwrap();
+        fs::create_dir(at("directory")).unwrap();
+        let made = Command::new("mkfifo").arg(at("pipe")).status().unwrap();
+        assert!(made.success());
+        let disk = RealDisk::open(directory.path()).unwrap();
+        for name in ["link", "dangling", "directory", "pipe"] {
+            assert!(disk.open(name, Open::Read).is_err(), "{name}");
+            assert!(disk.open(name, Open::Write).is_err(), "{name}");
+            assert_eq!(
+                failure(disk.open(name, Open::Create)),
+                io::ErrorKind::AlreadyExists
+            );
+            assert!(disk.lock(name, false).is_err(), "{name}");
+            assert!(disk.lock(name, true).is_err(), "{name}");
+        }
+        assert!(!at("nowhere").exists());
+        assert_eq!(disk.list().unwrap().len(), 5);
+        assert_eq!(fs::read(at("target")).unwrap(), b"kept");
+    }
+
+    #[test]
+    fn the_lock_names_its_holder() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("LOCK");
+        fs::write(&path, "longer than any number of a process\n").unwrap();
+        let disk = RealDisk::open(directory.path()).unwrap();
+        let _lock = disk.lock("LOCK", true).unwrap().unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), format!("{}\n", id()));
+    }
+
+    /// A pipe can not be synced; a second try must not get to ask it.
+    #[test]
+    fn a_failed_sync_is_final() {
+        let (_reader, writer) = io::pipe().unwrap();
+        let file = RealFile {
+            file: std::os::fd::OwnedFd::from(writer).into(),
+            mapping: false,
+            metadata_dirty: AtomicBool::new(false),
+            sync_failed: AtomicBool::new(false),
+        };
+        assert!(file.sync().unwrap_err().raw_os_error().is_some());
+        assert!(file.sync().unwrap_err().raw_os_error().is_none());
+    }
+}

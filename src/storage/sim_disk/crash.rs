@@ -1,0 +1,310 @@
+//! What a power cut leaves of the effects that no sync has covered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::random::Random;
+use super::state::{ContentChange, Effect, Entries, EntryChange, EntryEffect, SECTOR_BYTES, State};
+
+/// One effect that a power cut may lose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsynced {
+    /// The file: of a change of content its name now, of a change of names the
+    /// name then.
+    pub file: String,
+    /// What was done to it.
+    pub change: Change,
+}
+
+/// What was done to a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named as the calls are")]
+pub enum Change {
+    Write {
+        offset: u64,
+        length: u64,
+        /// Whether it made the file longer.
+        grows: bool,
+    },
+    SetLen {
+        from: u64,
+        to: u64,
+    },
+    Create,
+    Rename {
+        to: String,
+    },
+    Remove,
+}
+
+impl Change {
+    pub(super) fn of_content(change: &ContentChange) -> Self {
+        match *change {
+            ContentChange::Write {
+                offset,
+                length,
+                grows,
+                ..
+            } => Change::Write {
+                offset: offset as u64,
+                length: length as u64,
+                grows,
+            },
+            ContentChange::SetLen { from, to } => Change::SetLen {
+                from: from as u64,
+                to: to as u64,
+            },
+        }
+    }
+
+    pub(super) fn of_entry(change: &EntryChange) -> Self {
+        match change {
+            EntryChange::Create => Change::Create,
+            EntryChange::Rename { to } => Change::Rename { to: to.clone() },
+            EntryChange::Remove => Change::Remove,
+        }
+    }
+}
+
+/// What a power cut makes of one effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing of it reached the medium.
+    Lost,
+    /// All of it did.
+    Whole,
+    /// Of a write, some sectors did; everything else happens whole.
+    Torn(Tear),
+}
+
+impl Fate {
+    /// The first `length` bytes of a write: exactly those of an append, the
+    /// sectors they begin in of an overwrite.
+    pub const fn prefix(length: u64) -> Fate {
+        Fate::Torn(Tear {
+            length,
+            ..Tear::NONE
+        })
+    }
+}
+
+/// How a write is torn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tear {
+    /// Bit i: the i-th sector the write touches reached the medium; sector 64
+    /// goes with bit 0 again, and so on.
+    pub sectors: u64,
+    /// How many bytes of the write the file's length covers, and from which
+    /// byte on no sector reached the medium.
+    pub length: u64,
+    /// What stands in the new part of the file where no sector was written.
+    pub filler: Filler,
+}
+
+impl Tear {
+    const NONE: Tear = Tear {
+        sectors: u64::MAX,
+        length: u64::MAX,
+        filler: Filler::Zeros,
+    };
+}
+
+/// What a file that grew without being written shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filler {
+    /// Zeros, as file systems give that journal lengths after data.
+    Zeros,
+    /// What was there before: a removed file at the same offset, or noise, both
+    /// chosen by this number.
+    Stale(u64),
+}
+
+/// Decides what a power cut leaves. A closure will do.
+pub trait CrashChoice {
+    /// The fate of one effect; asked once for each, oldest first.
+    fn fate(&mut self, effect: &Unsynced) -> Fate;
+}
+
+impl<F: FnMut(&Unsynced) -> Fate> CrashChoice for F {
+    fn fate(&mut self, effect: &Unsynced) -> Fate {
+        self(effect)
+    }
+}
+
+/// A choice from a seed. One time in three the medium kept the order and the
+/// rest is a clean suffix, with a tear where it begins: what a plain process
+/// meets most, and what chance alone would hardly ever make of many effects.
+pub(super) struct RandomChoice {
+    random: Random,
+    whole_first: Option<u64>,
+    keep_percent: u64,
+    tear_percent: u64,
+}
+
+impl RandomChoice {
+    pub fn new(seed: u64, effects: usize) -> Self {
+        let mut random = Random::new(seed);
+        let in_order = random.percent(33);
+        let whole_first = in_order.then(|| random.below(effects as u64 + 1));
+        let keep_percent = [0, 10, 50, 90, 100][random.below(5) as usize];
+        let tear_percent = [0, 20, 60][random.below(3) as usize];
+        RandomChoice {
+            random,
+            whole_first,
+            keep_percent,
+            tear_percent,
+        }
+    }
+
+    fn tear(&mut self, length: u64) -> Fate {
+        let random = &mut self.random;
+        let sectors = match random.below(3) {
+            0 => u64::MAX,
+            1 => (1 << random.below(8)) - 1,
+            _ => random.bits(),
+        };
+        let filler = if random.percent(50) {
+            Filler::Zeros
+        } else {
+            Filler::Stale(random.bits())
+        };
+        let length = if random.percent(30) {
+            length
+        } else {
+            random.below(length + 1)
+        };
+        Fate::Torn(Tear {
+            sectors,
+            length,
+            filler,
+        })
+    }
+}
+
+impl CrashChoice for RandomChoice {
+    fn fate(&mut self, effect: &Unsynced) -> Fate {
+        let length = match effect.change {
+            Change::Write { length, .. } => length,
+            _ => 0,
+        };
+        match self.whole_first.as_mut() {
+            Some(0) => {
+                // The one at the edge; all after it are lost.
+                self.whole_first = None;
+                self.keep_percent = 0;
+                self.tear_percent = 0;
+                self.tear(length)
+            }
+            Some(left) => {
+                *left -= 1;
+                Fate::Whole
+            }
+            None if self.random.percent(self.tear_percent) => self.tear(length),
+            None if self.random.percent(self.keep_percent) => Fate::Whole,
+            None => Fate::Lost,
+        }
+    }
+}
+
+impl Effect {
+    pub fn apply_whole(&self, content: &mut Vec<u8>) {
+        self.apply(content, Fate::Whole, &[]);
+    }
+
+    fn apply(&self, content: &mut Vec<u8>, fate: Fate, graves: &[Arc<Vec<u8>>]) {
+        let tear = match fate {
+            Fate::Lost => return,
+            Fate::Whole => Tear::NONE,
+            Fate::Torn(tear) => tear,
+        };
+        match &self.change {
+            ContentChange::SetLen { to, .. } => content.resize(*to, 0),
+            ContentChange::Write {
+                offset,
+                length,
+                image,
+                ..
+            } => {
+                let kept = usize::try_from(tear.length).map_or(*length, |kept| kept.min(*length));
+                let reach = offset + kept;
+                grow(content, reach, tear.filler, graves);
+                let first = offset / SECTOR_BYTES * SECTOR_BYTES;
+                for (index, sector) in image.chunks(SECTOR_BYTES).enumerate() {
+                    let start = first + index * SECTOR_BYTES;
+                    if start >= reach || kept == 0 || tear.sectors >> (index % 64) & 1 == 0 {
+                        continue;
+                    }
+                    let end = content.len().min(start + sector.len());
+                    content[start..end].copy_from_slice(&sector[..end - start]);
+                }
+            }
+        }
+    }
+}
+
+fn grow(content: &mut Vec<u8>, length: usize, filler: Filler, graves: &[Arc<Vec<u8>>]) {
+    let from = content.len();
+    if length <= from {
+        return;
+    }
+    content.resize(length, 0);
+    let Filler::Stale(seed) = filler else {
+        return;
+    };
+    let mut random = Random::new(seed);
+    for byte in &mut content[from..] {
+        *byte = random.bits() as u8;
+    }
+    if graves.is_empty() {
+        return;
+    }
+    let grave = &graves[seed as usize % graves.len()];
+    let end = grave.len().min(length);
+    if from < end {
+        content[from..end].copy_from_slice(&grave[from..end]);
+    }
+}
+
+impl EntryEffect {
+    /// Renaming and removing follow the file, so that one whose earlier renaming
+    /// was lost is still renamed or removed: at no time has it two names.
+    pub fn apply(&self, entries: &mut Entries) {
+        match &self.change {
+            EntryChange::Create => {
+                entries.insert(self.name.clone(), self.node);
+            }
+            EntryChange::Rename { to } => {
+                entries.retain(|_, node| *node != self.node);
+                entries.insert(to.clone(), self.node);
+            }
+            EntryChange::Remove => entries.retain(|_, node| *node != self.node),
+        }
+    }
+}
+
+/// The disk after a power cut; an effect without a fate is lost.
+pub(super) fn after_crash(state: &State, fates: &BTreeMap<u64, Fate>) -> State {
+    let fate = |order: u64| fates.get(&order).copied().unwrap_or(Fate::Lost);
+    let mut after = state.clone();
+    for effect in std::mem::take(&mut after.pending) {
+        if fate(effect.order) != Fate::Lost {
+            effect.apply(&mut after.durable);
+        }
+    }
+    after.visible = after.durable.clone();
+    for node in after.nodes.values_mut() {
+        if !node.effects.is_empty() {
+            let content = Arc::make_mut(&mut node.durable);
+            for effect in node.effects.drain(..) {
+                effect.apply(content, fate(effect.order), &after.graves);
+            }
+        }
+        node.cached = Arc::clone(&node.durable);
+    }
+    for (name, id) in &after.visible {
+        if let Some(node) = after.nodes.get_mut(id) {
+            node.name.clone_from(name);
+        }
+    }
+    after.without_processes()
+}

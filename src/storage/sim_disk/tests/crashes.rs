@@ -1,0 +1,303 @@
+//! Power cuts and kills.
+
+use super::*;
+
+#[test]
+fn an_unsynced_write_may_be_lost_or_kept() {
+    let (disk, file) = disk_with(b"old");
+    file.write_at(0, b"new").unwrap();
+    assert_eq!(outcomes(&disk, "a"), [some(b"new"), some(b"old")]);
+    file.sync().unwrap();
+    assert_eq!(outcomes(&disk, "a"), [some(b"new")]);
+}
+
+#[test]
+fn unsynced_writes_are_lost_in_any_combination() {
+    let (disk, file) = disk_with(&[b'.'; 1536]);
+    for sector in 0..3 {
+        file.write_at(sector * 512, b"x").unwrap();
+    }
+    assert_eq!(disk.unsynced().len(), 3);
+    assert_eq!(outcomes(&disk, "a").len(), 8);
+}
+
+#[test]
+fn a_sector_holds_one_state_of_the_cache() {
+    let (disk, file) = disk_with(b"");
+    file.write_at(0, b"one").unwrap();
+    file.write_at(3, b"two").unwrap();
+    assert_eq!(
+        outcomes(&disk, "a"),
+        [some(b""), some(b"one"), some(b"onetwo")]
+    );
+}
+
+#[test]
+fn an_unsynced_length_may_be_lost() {
+    let (disk, file) = disk_with(b"whole");
+    file.set_len(2).unwrap();
+    file.set_len(4).unwrap();
+    assert_eq!(
+        outcomes(&disk, "a"),
+        [some(b"wh"), some(b"wh\0\0"), some(b"whol"), some(b"whole")]
+    );
+    file.sync().unwrap();
+    assert_eq!(outcomes(&disk, "a"), [some(b"wh\0\0")]);
+}
+
+#[test]
+fn an_unsynced_creation_may_be_lost_with_all_that_was_synced_under_it() {
+    let disk = SimDisk::new(7);
+    let file = disk.open("a", Open::Create).unwrap();
+    file.write_at(0, b"synced").unwrap();
+    file.sync().unwrap();
+    assert_eq!(outcomes(&disk, "a"), [None, some(b"synced")]);
+    disk.sync_dir().unwrap();
+    assert_eq!(outcomes(&disk, "a"), [some(b"synced")]);
+}
+
+#[test]
+fn a_synced_name_may_lead_to_an_empty_file() {
+    let disk = SimDisk::new(7);
+    let file = disk.open("a", Open::Create).unwrap();
+    file.write_at(0, b"unsynced").unwrap();
+    disk.sync_dir().unwrap();
+    assert_eq!(outcomes(&disk, "a"), [some(b""), some(b"unsynced")]);
+}
+
+#[test]
+fn a_renaming_is_undone_or_done_and_never_both() {
+    let (disk, _file) = disk_with(b"old");
+    disk.put("b", b"new");
+    disk.rename("b", "a").unwrap();
+    let undone = disk.crash_with_subset(0);
+    assert_eq!(undone.names(), ["a", "b"]);
+    assert_eq!(undone.content("a").unwrap(), b"old");
+    let done = disk.crash_with_subset(1);
+    assert_eq!(done.names(), ["a"]);
+    assert_eq!(done.content("a").unwrap(), b"new");
+    disk.sync_dir().unwrap();
+    assert_eq!(outcomes(&disk, "a"), [some(b"new")]);
+    assert_eq!(outcomes(&disk, "b"), [None]);
+}
+
+#[test]
+fn a_file_renamed_twice_has_one_name() {
+    let disk = SimDisk::new(7);
+    disk.put("a", b"a");
+    disk.rename("a", "b").unwrap();
+    disk.rename("b", "c").unwrap();
+    let names: Vec<_> = every_crash(&disk).map(|after| after.names()).collect();
+    assert_eq!(names, [["a"], ["b"], ["c"], ["c"]]);
+}
+
+#[test]
+fn a_removal_may_be_undone() {
+    let (disk, _file) = disk_with(b"old");
+    disk.remove("a").unwrap();
+    assert_eq!(outcomes(&disk, "a"), [None, some(b"old")]);
+    disk.sync_dir().unwrap();
+    assert_eq!(outcomes(&disk, "a"), [None]);
+}
+
+#[test]
+fn a_removed_name_used_again_leads_to_either_file() {
+    let (disk, _file) = disk_with(b"old");
+    disk.remove("a").unwrap();
+    let file = disk.open("a", Open::Create).unwrap();
+    file.write_at(0, b"new").unwrap();
+    file.sync().unwrap();
+    assert_eq!(outcomes(&disk, "a"), [None, some(b"new"), some(b"old")]);
+}
+
+#[test]
+fn a_write_is_torn_between_sectors() {
+    let (disk, file) = disk_with(&[b'o'; 1200]);
+    file.write_at(100, &[b'n'; 1000]).unwrap();
+    let torn = |sectors| {
+        let tear = Tear {
+            sectors,
+            length: 1000,
+            filler: Filler::Zeros,
+        };
+        let after = disk.crash(&mut |_: &Unsynced| Fate::Torn(tear));
+        after.content("a").unwrap()
+    };
+    let expected = |new: std::ops::Range<usize>| {
+        let mut content = [b'o'; 1200];
+        content[new].fill(b'n');
+        content
+    };
+    assert_eq!(torn(0b000), expected(0..0));
+    assert_eq!(torn(0b001), expected(100..512));
+    assert_eq!(torn(0b010), expected(512..1024));
+    assert_eq!(torn(0b110), expected(512..1100));
+    assert_eq!(torn(0b111), expected(100..1100));
+}
+
+#[test]
+fn an_append_is_torn_at_any_byte() {
+    let (disk, file) = disk_with(b"old ");
+    file.write_at(4, &[b'n'; 700]).unwrap();
+    for kept in 0..=700 {
+        let after = disk.crash(&mut |_: &Unsynced| Fate::prefix(kept));
+        let content = after.content("a").unwrap();
+        assert_eq!(content.len(), 4 + kept as usize);
+        assert!(content.starts_with(b"old "));
+        assert!(content[4..].iter().all(|byte| *byte == b'n'));
+    }
+}
+
+#[test]
+fn a_length_ahead_of_its_content_shows_zeros_or_stale_bytes() {
+    let (disk, file) = disk_with(b"old ");
+    disk.put("gone", b"the secret of a removed file");
+    disk.remove("gone").unwrap();
+    disk.sync_dir().unwrap();
+    file.write_at(4, b"new, and never seen whole").unwrap();
+    let torn = |filler| {
+        let tear = Tear {
+            sectors: 0,
+            length: 14,
+            filler,
+        };
+        let after = disk.crash(&mut |_: &Unsynced| Fate::Torn(tear));
+        after.content("a").unwrap()
+    };
+    assert_eq!(torn(Filler::Zeros), [&b"old "[..], &[0; 14]].concat());
+    assert_eq!(torn(Filler::Stale(0)), b"old secret of a re");
+    let (disk, file) = disk_with(b"");
+    file.write_at(0, &[0; 64]).unwrap();
+    let tear = Tear {
+        sectors: 0,
+        length: 64,
+        filler: Filler::Stale(3),
+    };
+    let noise = disk.crash(&mut |_: &Unsynced| Fate::Torn(tear));
+    assert_ne!(noise.content("a").unwrap(), [0; 64]);
+}
+
+/// All that the random cuts should do, they do within a few hundred seeds.
+#[test]
+fn random_crashes_reach_every_sort_of_outcome() {
+    let (disk, file) = disk_with(&[b'o'; 1024]);
+    file.write_at(0, &[b'n'; 1024]).unwrap();
+    file.write_at(1024, &[b'n'; 1024]).unwrap();
+    disk.rename("a", "b").unwrap();
+    let seen = |wanted: &dyn Fn(&str, &[u8]) -> bool| {
+        (0..500).any(|seed| {
+            let after = disk.crash_random(seed);
+            let name = &after.names()[0];
+            wanted(name, &after.content(name).unwrap())
+        })
+    };
+    assert!(seen(&|name, content| name == "a" && content == [b'o'; 1024]));
+    assert!(seen(&|name, content| name == "b" && content == [b'n'; 2048]));
+    assert!(seen(&|_, content| content[0] != content[512]));
+    assert!(seen(&|_, content| content.len() % 512 != 0));
+    assert!(seen(
+        &|_, content| content.len() == 2048 && content[2047] == 0
+    ));
+    assert!(seen(&|_, content| content.len() == 2048
+        && content[0] == b'o'
+        && content[1024] == b'n'));
+    assert!(!seen(&|_, content| content.len() < 1024));
+}
+
+#[test]
+fn a_seed_says_all() {
+    let run = |seed| {
+        let (disk, file) = disk_with(b"old");
+        file.write_at(1, &[b'n'; 3000]).unwrap();
+        disk.crash_random(seed).content("a").unwrap()
+    };
+    for seed in 0..50 {
+        assert_eq!(run(seed), run(seed));
+    }
+}
+
+/// The disk against the simplest account of itself: what is visible, and what
+/// was when it was last synced.
+#[test]
+fn durable_is_what_was_synced_and_visible_what_was_written() {
+    let mut random = Random::new(11);
+    for round in 0..200 {
+        let (disk, file) = disk_with(b"");
+        let (mut visible, mut durable) = (Vec::new(), Vec::new());
+        for _ in 0..random.below(40) {
+            match random.below(10) {
+                0..6 => {
+                    let offset = random.below(2_000) as usize;
+                    let bytes = vec![random.bits() as u8; random.below(900) as usize + 1];
+                    let end = offset + bytes.len();
+                    visible.resize(visible.len().max(end), 0);
+                    visible[offset..end].copy_from_slice(&bytes);
+                    file.write_at(offset as u64, &bytes).unwrap();
+                }
+                6..8 => {
+                    let length = random.below(2_500);
+                    visible.resize(length as usize, 0);
+                    file.set_len(length).unwrap();
+                }
+                _ => {
+                    durable.clone_from(&visible);
+                    file.sync().unwrap();
+                }
+            }
+        }
+        let lost = disk.crash(&mut |_: &Unsynced| Fate::Lost);
+        let kept = disk.crash(&mut |_: &Unsynced| Fate::Whole);
+        assert_eq!(disk.content("a").unwrap(), visible, "round {round}");
+        assert_eq!(kept.content("a").unwrap(), visible, "round {round}");
+        assert_eq!(kept.kill().content("a").unwrap(), visible);
+        assert_eq!(lost.content("a").unwrap(), durable, "round {round}");
+        assert!(lost.unsynced().is_empty());
+    }
+}
+
+#[test]
+fn a_disk_goes_on_after_a_crash_and_crashes_again() {
+    let (disk, file) = disk_with(b"old");
+    file.write_at(0, b"new").unwrap();
+    let after = disk.crash_with_subset(1);
+    let again = after.open("a", Open::Write).unwrap();
+    again.write_at(3, b"er").unwrap();
+    assert_eq!(outcomes(&after, "a"), [some(b"new"), some(b"newer")]);
+    again.sync().unwrap();
+    assert_eq!(after.crash_with_subset(0).content("a").unwrap(), b"newer");
+    assert_eq!(disk.content("a").unwrap(), b"new");
+}
+
+#[test]
+fn a_kill_loses_nothing_and_frees_the_lock() {
+    let (disk, file) = disk_with(b"old");
+    let _lock = disk.lock("LOCK", true).unwrap().unwrap();
+    file.write_at(0, b"new").unwrap();
+    disk.crash_after_call(0);
+    let killed = disk.kill();
+    assert_eq!(killed.content("a").unwrap(), b"new");
+    assert!(killed.lock("LOCK", true).unwrap().is_some());
+    // And the cache is still a cache: a power cut now may lose it.
+    assert_eq!(outcomes(&killed, "a"), [some(b"new"), some(b"old")]);
+    file.write_at(0, b"dead").unwrap_err();
+    assert_eq!(killed.content("a").unwrap(), b"new");
+}
+
+#[test]
+fn a_crash_frees_the_lock() {
+    let disk = SimDisk::new(7);
+    let _lock = disk.lock("LOCK", true).unwrap().unwrap();
+    for after in every_crash(&disk) {
+        assert!(after.lock("LOCK", true).unwrap().is_some());
+    }
+    assert!(disk.lock("LOCK", true).unwrap().is_none());
+}
+
+/// Why the lock file stays: without its name a second holder locks another.
+#[test]
+fn a_lock_belongs_to_the_file_and_not_to_its_name() {
+    let disk = SimDisk::new(7);
+    let _first = disk.lock("LOCK", true).unwrap().unwrap();
+    disk.remove("LOCK").unwrap();
+    assert!(disk.lock("LOCK", true).unwrap().is_some());
+}
