@@ -1,11 +1,13 @@
 //! Files: the only rooms with paths, and the only one with a mapping.
 
+pub mod damage;
 pub mod disk;
 #[cfg(test)]
 mod disk_suite;
 pub mod manifest;
 mod mmap;
 pub mod real_disk;
+pub mod segment;
 #[cfg(any(test, feature = "internals"))]
 pub mod sim_disk;
 pub mod wal;

@@ -1,0 +1,221 @@
+//! Reading a block: the pages of one series.
+
+use std::sync::OnceLock;
+
+use crate::codec::{self, ColdMeta, Page};
+use crate::error::{Error, Result};
+use crate::format::block::{BlockHeader, NewPage, PageEntry, Prefix};
+use crate::format::directory::Entry;
+use crate::limits::{DAYS_PER_BUCKET, MINUTES_PER_BUCKET, MINUTES_PER_DAY};
+use crate::model::Kind;
+use crate::storage::damage::Damage;
+
+use super::reader::Segment;
+use super::series::SeriesIndex;
+use super::writer::family_of;
+
+/// A page as the block's table has it: nothing of the page itself is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageInfo {
+    /// The UTC day, counted from the epoch.
+    pub day: u32,
+    /// Minutes with a cell.
+    pub cells: u32,
+    /// Sum of the cells; of a gauge, the bits of the last value.
+    pub sum: i128,
+    /// The least cell; of a gauge, its bits.
+    pub min: i128,
+    /// The greatest cell; of a gauge, its bits.
+    pub max: i128,
+}
+
+/// One series of a segment, its header checked.
+#[derive(Debug)]
+pub struct Block<'a> {
+    segment: &'a Segment,
+    series: &'a SeriesIndex,
+    entry: Entry,
+    bytes: &'a [u8],
+    header: BlockHeader<'a>,
+    cold: OnceLock<ColdMeta>,
+}
+
+impl<'a> Block<'a> {
+    pub(super) fn new(
+        segment: &'a Segment,
+        series: &'a SeriesIndex,
+        entry: Entry,
+        bytes: &'a [u8],
+        header: BlockHeader<'a>,
+    ) -> Self {
+        Block {
+            segment,
+            series,
+            entry,
+            bytes,
+            header,
+            cold: OnceLock::new(),
+        }
+    }
+
+    /// Release, branch and metric.
+    #[must_use]
+    pub fn key(&self) -> (&'a str, &'a str, &'a str) {
+        self.series.key_of(&self.entry)
+    }
+
+    /// How the values merge.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.header.prefix.kind
+    }
+
+    /// The series' entry in the directory.
+    #[must_use]
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// Bytes that the cold pages share; none where all pages are hot.
+    #[must_use]
+    pub fn cold_meta(&self) -> &'a [u8] {
+        self.header.cold_meta
+    }
+
+    /// Pages in the block: days with a cell.
+    #[must_use]
+    pub fn page_count(&self) -> usize {
+        self.header.page_count()
+    }
+
+    /// The pages, by ascending day.
+    pub fn pages(&self) -> impl Iterator<Item = PageInfo> {
+        (0..self.page_count()).filter_map(|index| self.page(index))
+    }
+
+    /// The page at `index`.
+    #[must_use]
+    pub fn page(&self, index: usize) -> Option<PageInfo> {
+        self.header.page(index).map(|page| PageInfo {
+            day: self.bucket() * DAYS_PER_BUCKET + page.day,
+            cells: page.cells,
+            sum: page.sum,
+            min: page.min,
+            max: page.max,
+        })
+    }
+
+    /// The index of the page of a UTC day, counted from the epoch.
+    #[must_use]
+    pub fn page_of_day(&self, day: u32) -> Option<usize> {
+        let day = day.checked_sub(self.bucket() * DAYS_PER_BUCKET)?;
+        self.header.page_of_day(day)
+    }
+
+    /// The page at `index` in bytes, its checksum checked.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corruption`] where it does not match: the day is
+    /// lost. [`crate::ErrorKind::InvalidInput`] beyond the last page.
+    pub fn payload(&self, index: usize) -> Result<&'a [u8]> {
+        let page = self.page_entry(index)?;
+        self.read_payload(&page)
+            .map_err(|damage| damage.to_error())
+    }
+
+    /// The page at `index`, decoded into `out`, in the buffers it has.
+    ///
+    /// # Errors
+    /// As [`Block::payload`]; `out` is then not to be used.
+    pub fn decode(&self, index: usize, out: &mut Page) -> Result<()> {
+        let page = self.page_entry(index)?;
+        self.read_page(&page, out)
+            .map_err(|damage| damage.to_error())
+    }
+
+    /// What the cold pages share, parsed at the first call; `None` where all
+    /// pages are hot.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corruption`] where it can not be parsed.
+    pub fn cold(&self) -> Result<Option<&ColdMeta>> {
+        self.read_cold().map_err(|damage| damage.to_error())
+    }
+
+    pub(super) fn read_cold(&self) -> Result<Option<&ColdMeta>, Damage> {
+        if self.header.cold_meta.is_empty() {
+            return Ok(None);
+        }
+        if self.cold.get().is_none() {
+            let parsed = ColdMeta::parse(self.header.cold_meta, family_of(self.kind()));
+            let meta = parsed.map_err(|corrupt| {
+                let minutes = self.entry.first_minute..self.entry.last_minute + 1;
+                let key = self.series.series_key(&self.entry);
+                Damage::harmless(&self.segment.name, self.entry.block_offset, corrupt.what)
+                    .losing(key, minutes)
+            })?;
+            let _ = self.cold.set(meta);
+        }
+        Ok(self.cold.get())
+    }
+
+    pub(super) fn read_payload(&self, page: &PageEntry) -> Result<&'a [u8], Damage> {
+        let bytes = self.bytes.get(page.start..page.end).unwrap_or_default();
+        let offset = self.entry.block_offset + page.start as u64;
+        if !self.segment.matches(page.crc, offset, bytes) {
+            return Err(self.page_damage(page, 0, "the page does not match its checksum"));
+        }
+        Ok(bytes)
+    }
+
+    pub(super) fn read_page(&self, page: &PageEntry, out: &mut Page) -> Result<(), Damage> {
+        let bytes = self.read_payload(page)?;
+        let cold = self.read_cold()?;
+        codec::decode(bytes, family_of(self.kind()), cold, out)
+            .map_err(|corrupt| self.page_damage(page, corrupt.at, corrupt.what))?;
+        if out.column.len() != page.cells as usize {
+            let what = "the page has not as many cells as the block's table says";
+            return Err(self.page_damage(page, 0, what));
+        }
+        Ok(())
+    }
+
+    /// Damage at byte `at` of a page, which costs that day.
+    pub(super) fn page_damage(&self, page: &PageEntry, at: usize, what: &'static str) -> Damage {
+        let offset = self.entry.block_offset + (page.start + at) as u64;
+        let start = self.bucket() * MINUTES_PER_BUCKET + page.day * MINUTES_PER_DAY;
+        Damage::harmless(&self.segment.name, offset, what)
+            .losing(self.series.series_key(&self.entry), start..start + MINUTES_PER_DAY)
+    }
+
+    fn page_entry(&self, index: usize) -> Result<PageEntry> {
+        self.header
+            .page(index)
+            .ok_or_else(|| Error::invalid("a page that the block does not have"))
+    }
+
+    pub(super) fn header(&self) -> &BlockHeader<'a> {
+        &self.header
+    }
+
+    pub(super) fn prefix(&self) -> &Prefix {
+        &self.header.prefix
+    }
+
+    pub(super) fn bucket(&self) -> u32 {
+        self.segment.meta.bucket
+    }
+
+    /// The page at `index` as it can be written elsewhere.
+    pub(super) fn new_page(&self, index: usize) -> Result<NewPage<'a>> {
+        let page = self.page_entry(index)?;
+        Ok(NewPage {
+            day: page.day,
+            payload: self.payload(index)?,
+            cells: page.cells,
+            sum: page.sum,
+            min: page.min,
+            max: page.max,
+        })
+    }
+}
