@@ -8,8 +8,21 @@ pub mod limits;
 mod model;
 mod storage;
 
+pub use engine::backup::Backup;
+pub use engine::batch::{Batch, Receipt, Series};
+pub use engine::inspect::{FileReport, Inspection, SegmentReport};
+pub use engine::open::Recovered;
+pub use engine::options::{Durability, Options};
+pub use engine::reader::Reader;
+pub use engine::retention::Retained;
+pub use engine::state::Snapshot;
+pub use engine::store::Store;
+pub use engine::verify::Verification;
 pub use error::{Error, ErrorKind, Result};
+pub use format::audit::Override;
+pub use format::manifest::SourceState;
 pub use model::{
     Branch, Catalogue, Decimal, Kind, Metric, Minute, Name, Release, Role, Rounding, SeriesKey,
     Worse,
 };
+pub use storage::damage::Damage;

@@ -17,7 +17,9 @@ pub fn append(disk: &dyn Disk, record: &Override) -> Result<()> {
         return Err(Error::invalid("an override needs a reason"));
     }
     if record.reason.len() > REASON_BYTES_MAX {
-        return Err(Error::invalid("the reason of an override is at most 4,096 bytes"));
+        return Err(Error::invalid(
+            "the reason of an override is at most 4,096 bytes",
+        ));
     }
     let fail = |error| {
         Error::io("recording the override", error)
@@ -63,7 +65,9 @@ pub fn read(disk: &dyn Disk) -> Result<(Vec<Override>, Option<(u64, &'static str
     };
     let length = file.len().map_err(fail)?;
     if length > 1 << 30 {
-        return Err(Error::corruption("the audit log is larger than any that is written").in_file(FILE));
+        return Err(
+            Error::corruption("the audit log is larger than any that is written").in_file(FILE),
+        );
     }
     let mut bytes = vec![0; length as usize];
     file.read_at(0, &mut bytes).map_err(fail)?;

@@ -7,7 +7,6 @@ use crate::engine::open::is_blank;
 use crate::engine::state::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::audit;
-use crate::format::checksum::hash64;
 use crate::format::manifest::Manifest;
 use crate::format::wal::Header;
 use crate::storage::disk::{Disk, Open};
@@ -61,7 +60,7 @@ pub fn backup_to(
     let mut metas = Vec::new();
     for segment in state.segments.iter() {
         let bytes = segment.bytes();
-        if hash64(bytes) != segment.meta().hash {
+        if !segment.is_whole() {
             return Err(Error::corruption("the segment is not what was written")
                 .in_file(segment.file_name())
                 .help("run `hotstove repair` before a backup"));
@@ -76,7 +75,9 @@ pub fn backup_to(
     ];
     let tables = [state.frozen.as_ref(), Some(&state.active)];
     for (memtable, (first, last)) in tables.into_iter().zip(ranges) {
-        let Some(memtable) = memtable.filter(|memtable| !memtable.is_empty()) else { continue };
+        let Some(memtable) = memtable.filter(|memtable| !memtable.is_empty()) else {
+            continue;
+        };
         let into = Target {
             disk: target,
             store_id,

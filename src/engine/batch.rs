@@ -59,7 +59,12 @@ impl Batch {
         if !value.is_finite() {
             return self.spoil(format!("{value} is no value of a gauge"));
         }
-        self.push(series, minute, value.to_bits(), matches(series.kind, Kind::Gauge))
+        self.push(
+            series,
+            minute,
+            value.to_bits(),
+            matches(series.kind, Kind::Gauge),
+        )
     }
 
     /// Stamps the batch: it is applied once, however often a batch with this
@@ -112,7 +117,11 @@ impl Batch {
     }
 
     fn of(&mut self, source: &Name) -> &mut Stamp<Name> {
-        if self.stamp.as_ref().is_some_and(|stamp| stamp.source != *source) {
+        if self
+            .stamp
+            .as_ref()
+            .is_some_and(|stamp| stamp.source != *source)
+        {
             self.spoil("a batch has one source".to_owned());
         }
         self.stamp.get_or_insert_with(|| Stamp {
@@ -128,7 +137,9 @@ impl Batch {
             return self.spoil(format!("a {kind} does not take this sort of delta"));
         }
         if minute.get() >= MINUTE_END {
-            return self.spoil(format!("{minute} lies beyond the last minute that can be stored"));
+            return self.spoil(format!(
+                "{minute} lies beyond the last minute that can be stored"
+            ));
         }
         if *self.store.get_or_insert(series.store) != series.store {
             return self.spoil("series of two stores".to_owned());
@@ -136,7 +147,11 @@ impl Batch {
         if self.deltas.len() == BATCH_DELTAS_MAX {
             return self.spoil(format!("a batch holds at most {BATCH_DELTAS_MAX} deltas"));
         }
-        self.deltas.push(Delta { series: series.id, minute: minute.get(), bits });
+        self.deltas.push(Delta {
+            series: series.id,
+            minute: minute.get(),
+            bits,
+        });
         self
     }
 
@@ -152,8 +167,10 @@ impl Batch {
             return Err(Error::invalid(format!("the batch is refused: {why}")));
         }
         if self.store.is_some_and(|own| own != store) {
-            return Err(Error::invalid("the batch is refused: series of another store")
-                .help("resolve series with the store they are written to"));
+            return Err(
+                Error::invalid("the batch is refused: series of another store")
+                    .help("resolve series with the store they are written to"),
+            );
         }
         Ok(())
     }

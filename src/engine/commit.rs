@@ -76,9 +76,9 @@ impl Core {
             let group: Vec<Request> = queue.waiting.drain(..count).collect();
             drop(queue);
             let tickets: Vec<u64> = group.iter().map(|request| request.ticket).collect();
-            let results = self.write_group(group).unwrap_or_else(|error| {
-                tickets.iter().map(|_| Err(error.shared())).collect()
-            });
+            let results = self
+                .write_group(group)
+                .unwrap_or_else(|error| tickets.iter().map(|_| Err(error.shared())).collect());
             queue = self.queue.lock();
             queue.results.extend(tickets.into_iter().zip(results));
             drop(queue);
@@ -118,7 +118,11 @@ impl Core {
             record.wal_bytes = wal_bytes;
             record.sequence = sequence;
         });
-        if staged.batches.iter().any(|batch| batch.deltas.capacity() > GROUP_DELTAS / 4) {
+        if staged
+            .batches
+            .iter()
+            .any(|batch| batch.deltas.capacity() > GROUP_DELTAS / 4)
+        {
             // Large batches are freed outside the lock.
             drop(log);
             staged.batches.clear();
@@ -150,10 +154,15 @@ impl Core {
                 && let Some((offset, _)) = stamp.offset
             {
                 let known = offsets.get(&stamp.source).copied().or_else(|| {
-                    log.sources.get(&stamp.source).and_then(|state| state.offset)
+                    log.sources
+                        .get(&stamp.source)
+                        .and_then(|state| state.offset)
                 });
                 if known.is_some_and(|known| offset <= known) {
-                    staged.results.push(Ok(Receipt { already_applied: true, ..receipt }));
+                    staged.results.push(Ok(Receipt {
+                        already_applied: true,
+                        ..receipt
+                    }));
                     continue;
                 }
             }
@@ -182,7 +191,11 @@ impl Core {
             }
             staged.frames += 1;
             staged.next_sequence += 1;
-            staged.results.push(Ok(Receipt { sequence, dropped, ..receipt }));
+            staged.results.push(Ok(Receipt {
+                sequence,
+                dropped,
+                ..receipt
+            }));
             staged.batches.push(batch);
         }
         Ok(staged)
@@ -208,7 +221,9 @@ impl Core {
     /// Syncs the log; a failure poisons the store, since nobody knows what the
     /// medium holds.
     pub fn sync_log(&self, log: &mut Log) -> Result<()> {
-        let Some(wal) = log.wal.as_mut() else { return Ok(()) };
+        let Some(wal) = log.wal.as_mut() else {
+            return Ok(());
+        };
         wal.sync().inspect_err(|error| self.poison(error))
     }
 

@@ -114,7 +114,8 @@ pub struct Publisher {
 impl Publisher {
     /// Opens the file, and says that a writer is recovering.
     pub fn open(disk: &dyn Disk, store_id: u64) -> Result<Self> {
-        let fail = |error| Error::io("opening the published record", error).in_file(published::FILE);
+        let fail =
+            |error| Error::io("opening the published record", error).in_file(published::FILE);
         let file = match disk.open(published::FILE, Open::Write) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 disk.open(published::FILE, Open::Create)
@@ -123,7 +124,10 @@ impl Publisher {
         };
         let mut publisher = Publisher {
             file: file.map_err(fail)?,
-            record: Published { store_id, ..Published::default() },
+            record: Published {
+                store_id,
+                ..Published::default()
+            },
         };
         publisher.write().map_err(fail)?;
         Ok(publisher)
@@ -147,8 +151,11 @@ impl Core {
     pub fn check_alive(&self) -> Result<()> {
         match &*self.poison.lock() {
             None => Ok(()),
-            Some(why) => Err(Error::new(ErrorKind::Poisoned, format!("nothing more is acknowledged: {why}"))
-                .help("reopen the store: it recovers what was acknowledged")),
+            Some(why) => Err(Error::new(
+                ErrorKind::Poisoned,
+                format!("nothing more is acknowledged: {why}"),
+            )
+            .help("reopen the store: it recovers what was acknowledged")),
         }
     }
 
@@ -187,13 +194,18 @@ impl Core {
         drop(state);
         let generation = next.generation;
         *manifest = next;
-        self.publisher.lock().publish(|record| record.generation = generation);
+        self.publisher
+            .lock()
+            .publish(|record| record.generation = generation);
         Ok(())
     }
 
     /// The state as it is now.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot { state: self.state.read().clone(), series: self.series.clone() }
+        Snapshot {
+            state: self.state.read().clone(),
+            series: self.series.clone(),
+        }
     }
 
     /// The retention floor.

@@ -38,7 +38,9 @@ pub fn write_segments(
     // Series by bucket, in the order of their names.
     let mut buckets: BTreeMap<u32, Vec<(u32, Arc<SeriesInfo>)>> = BTreeMap::new();
     series.visit(None, |id, info| {
-        let Some((first, last)) = memtable.series_span(id) else { return };
+        let Some((first, last)) = memtable.series_span(id) else {
+            return;
+        };
         for bucket in first / MINUTES_PER_BUCKET..=last / MINUTES_PER_BUCKET {
             let minutes = bucket_minutes(bucket, target.floor);
             let mut any = false;
@@ -54,8 +56,14 @@ pub fn write_segments(
         *target.next_segment += 1;
         let mut keys = members.iter().map(|(_, info)| &info.key);
         let keys: &mut dyn Iterator<Item = &SeriesKey> = &mut keys;
-        let mut writer =
-            SegmentWriter::create(target.disk, target.store_id, id, bucket, target.sequences, keys)?;
+        let mut writer = SegmentWriter::create(
+            target.disk,
+            target.store_id,
+            id,
+            bucket,
+            target.sequences,
+            keys,
+        )?;
         let mut merge = DayMerge::default();
         for (series, info) in &members {
             let minutes = bucket_minutes(bucket, target.floor);
@@ -107,9 +115,13 @@ impl Core {
     /// Flushes the frozen memtable, if there is one.
     pub fn flush_frozen(&self) -> Result<()> {
         let _flushing = self.flush.lock();
-        let Some(frozen) = self.log.lock().frozen.clone() else { return Ok(()) };
+        let Some(frozen) = self.log.lock().frozen.clone() else {
+            return Ok(());
+        };
         let snapshot = self.snapshot();
-        let Some(memtable) = snapshot.state.frozen else { return Ok(()) };
+        let Some(memtable) = snapshot.state.frozen else {
+            return Ok(());
+        };
         let (first_sequence, mut next_segment) = {
             let mut manifest = self.manifest.lock();
             // Numbers are set aside in memory: compaction takes some meanwhile.
@@ -130,7 +142,9 @@ impl Core {
         };
         let metas = write_segments(&memtable, &self.series, target)?;
         // Names before the manifest that counts on them.
-        self.disk.sync_dir().map_err(|error| Error::io("syncing the directory", error))?;
+        self.disk
+            .sync_dir()
+            .map_err(|error| Error::io("syncing the directory", error))?;
         let opened = metas
             .iter()
             .map(|meta| Segment::open(&*self.disk, self.store_id, meta).map(Arc::new))
@@ -138,7 +152,9 @@ impl Core {
         self.edit_manifest(
             |manifest| {
                 manifest.segments.extend_from_slice(&metas);
-                manifest.segments.sort_by_key(|meta| (meta.bucket, meta.first_sequence));
+                manifest
+                    .segments
+                    .sort_by_key(|meta| (meta.bucket, meta.first_sequence));
                 manifest.first_wal = frozen.next_wal;
                 manifest.flushed_sequence = frozen.sequence;
                 manifest.sources.clone_from(&frozen.sources);
@@ -148,7 +164,8 @@ impl Core {
             |_, state| {
                 let segments = Arc::make_mut(&mut state.segments);
                 segments.extend(opened);
-                segments.sort_by_key(|segment| (segment.meta().bucket, segment.meta().first_sequence));
+                segments
+                    .sort_by_key(|segment| (segment.meta().bucket, segment.meta().first_sequence));
                 state.frozen = None;
                 state.flushed_sequence = frozen.sequence;
             },

@@ -106,7 +106,10 @@ pub fn inspect(
 ) -> Result<Inspection> {
     let state = &snapshot.state;
     let sound = state.segments.iter().map(|segment| (segment.meta(), None));
-    let broken = state.broken.iter().map(|broken| (&broken.meta, Some(broken.error.to_string())));
+    let broken = state
+        .broken
+        .iter()
+        .map(|broken| (&broken.meta, Some(broken.error.to_string())));
     let mut segments: Vec<_> = sound.chain(broken).map(report_segment).collect();
     segments.sort_by_key(|segment| (segment.first_minute, segment.sequences));
     let mut inspection = Inspection {
@@ -122,14 +125,19 @@ pub fn inspect(
         unknown: Vec::new(),
         memory_bytes: snapshot.memtables().map(|memtable| memtable.bytes()).sum(),
         memory_series: 0,
-        sources: snapshot.sources().map(|(name, state)| (name.clone(), *state)).collect(),
+        sources: snapshot
+            .sources()
+            .map(|(name, state)| (name.clone(), *state))
+            .collect(),
         warnings,
     };
     for id in 0..u32::try_from(snapshot.series.len()).unwrap_or(u32::MAX) {
         let present = snapshot.memtables().any(|memtable| memtable.contains(id));
         inspection.memory_series += usize::from(present);
     }
-    let mut names = disk.list().map_err(|error| Error::io("listing the store", error))?;
+    let mut names = disk
+        .list()
+        .map_err(|error| Error::io("listing the store", error))?;
     names.sort_unstable();
     for name in names {
         let list = match (wal::file_id(&name), segment::file_id(&name)) {
@@ -140,12 +148,19 @@ pub fn inspect(
                 continue;
             }
             _ if name == manifest::TEMPORARY => &mut inspection.obsolete,
-            _ if name.strip_suffix(".tmp").and_then(segment::file_id).is_some() => {
+            _ if name
+                .strip_suffix(".tmp")
+                .and_then(segment::file_id)
+                .is_some() =>
+            {
                 &mut inspection.obsolete
             }
             _ => &mut inspection.unknown,
         };
-        let bytes = disk.open(&name, Open::Read).and_then(|file| file.len()).ok();
+        let bytes = disk
+            .open(&name, Open::Read)
+            .and_then(|file| file.len())
+            .ok();
         list.push(FileReport { file: name, bytes });
     }
     Ok(inspection)

@@ -50,7 +50,11 @@ struct Window {
 
 #[derive(Clone)]
 enum Cells {
-    Few { len: u8, at: [u8; FEW], values: [i64; FEW] },
+    Few {
+        len: u8,
+        at: [u8; FEW],
+        values: [i64; FEW],
+    },
     Dense(Arc<Dense>),
 }
 
@@ -83,7 +87,14 @@ fn join(slot: &mut i64, value: i64, gauge: bool) -> Joined {
 
 impl Window {
     fn new(number: u32) -> Self {
-        Window { number, cells: Cells::Few { len: 0, at: [0; FEW], values: [0; FEW] } }
+        Window {
+            number,
+            cells: Cells::Few {
+                len: 0,
+                at: [0; FEW],
+                values: [0; FEW],
+            },
+        }
     }
 
     /// Joins a value to the cell at `at`; says how many bytes the window grew by.
@@ -100,7 +111,11 @@ impl Window {
                 }
                 (join(slot, value, gauge), 0)
             }
-            Cells::Few { len, at: places, values } => {
+            Cells::Few {
+                len,
+                at: places,
+                values,
+            } => {
                 let used = usize::from(*len);
                 if let Some(index) = places[..used].iter().position(|place| *place == at) {
                     return (join(&mut values[index], value, gauge), 0);
@@ -111,7 +126,10 @@ impl Window {
                     *len += 1;
                     return (Joined::Done, 0);
                 }
-                let mut dense = Dense { present: 1 << at, values: [0; 64] };
+                let mut dense = Dense {
+                    present: 1 << at,
+                    values: [0; 64],
+                };
                 dense.values[usize::from(at)] = value;
                 for (place, value) in places.iter().zip(values.iter()) {
                     dense.present |= 1 << place;
@@ -156,7 +174,9 @@ impl SeriesCells {
         }
         let others = Arc::make_mut(&mut self.others);
         if number > self.tail.number
-            && others.last().is_none_or(|last| last.number < self.tail.number)
+            && others
+                .last()
+                .is_none_or(|last| last.number < self.tail.number)
         {
             others.push(std::mem::replace(&mut self.tail, Window::new(number)));
             return (&mut self.tail, size_of::<Window>());
@@ -172,13 +192,22 @@ impl SeriesCells {
 
     /// Windows that touch `windows`, ascending.
     fn windows(&self, windows: Range<u32>) -> impl Iterator<Item = &Window> {
-        let from = self.others.partition_point(|window| window.number < windows.start);
-        let to = self.others.partition_point(|window| window.number < windows.end);
-        let split = self.others.partition_point(|window| window.number < self.tail.number);
+        let from = self
+            .others
+            .partition_point(|window| window.number < windows.start);
+        let to = self
+            .others
+            .partition_point(|window| window.number < windows.end);
+        let split = self
+            .others
+            .partition_point(|window| window.number < self.tail.number);
         let split = split.clamp(from, to.max(from));
         let tail = windows.contains(&self.tail.number).then_some(&self.tail);
         let others = &self.others;
-        others[from..split].iter().chain(tail).chain(&others[split..to.max(split)])
+        others[from..split]
+            .iter()
+            .chain(tail)
+            .chain(&others[split..to.max(split)])
     }
 }
 
@@ -190,7 +219,10 @@ impl Memtable {
         let mut rest = deltas;
         while let Some(first) = rest.first() {
             let number = first.series as usize / LEAF;
-            let run = rest.iter().take_while(|delta| delta.series as usize / LEAF == number).count();
+            let run = rest
+                .iter()
+                .take_while(|delta| delta.series as usize / LEAF == number)
+                .count();
             let (now, later) = rest.split_at(run);
             rest = later;
             if number >= leaves.len() {
@@ -206,13 +238,19 @@ impl Memtable {
                 let window = delta.minute / 64;
                 let cells = leaf[delta.series as usize % LEAF].get_or_insert_with(|| {
                     self.bytes += size_of::<SeriesCells>() + 64;
-                    Arc::new(SeriesCells { tail: Window::new(window), others: Arc::default() })
+                    Arc::new(SeriesCells {
+                        tail: Window::new(window),
+                        others: Arc::default(),
+                    })
                 });
                 let (window, grown) = Arc::make_mut(cells).window(window);
                 self.bytes += grown;
-                self.span = Some(self.span.map_or((delta.minute, delta.minute), |(first, last)| {
-                    (first.min(delta.minute), last.max(delta.minute))
-                }));
+                self.span = Some(
+                    self.span
+                        .map_or((delta.minute, delta.minute), |(first, last)| {
+                            (first.min(delta.minute), last.max(delta.minute))
+                        }),
+                );
                 let at = (delta.minute % 64) as u8;
                 let kind = kind(delta.series);
                 let mut spill = 0;
@@ -231,10 +269,12 @@ impl Memtable {
                 }
                 if spill != 0 {
                     let spilled = Arc::make_mut(&mut self.spilled);
-                    *spilled.entry((delta.series, delta.minute)).or_insert_with(|| {
-                        self.bytes += 96;
-                        0
-                    }) += spill;
+                    *spilled
+                        .entry((delta.series, delta.minute))
+                        .or_insert_with(|| {
+                            self.bytes += 96;
+                            0
+                        }) += spill;
                 }
             }
         }
@@ -263,7 +303,9 @@ impl Memtable {
     /// Visits the cells of a series in `minutes`, ascending: the value of a
     /// counter or sum, or the bits of a gauge.
     pub fn visit(&self, series: u32, minutes: Range<u32>, mut each: impl FnMut(u32, i128)) {
-        let Some(cells) = self.cells(series) else { return };
+        let Some(cells) = self.cells(series) else {
+            return;
+        };
         if minutes.is_empty() {
             return;
         }
@@ -285,7 +327,10 @@ impl Memtable {
     pub fn series_span(&self, series: u32) -> Option<(u32, u32)> {
         let cells = self.cells(series)?;
         let mut span: Option<(u32, u32)> = None;
-        for window in [Some(&cells.tail), cells.others.first(), cells.others.last()].into_iter().flatten() {
+        for window in [Some(&cells.tail), cells.others.first(), cells.others.last()]
+            .into_iter()
+            .flatten()
+        {
             window.visit(&mut |minute, _| {
                 span = Some(span.map_or((minute, minute), |(first, last)| {
                     (first.min(minute), last.max(minute))
@@ -342,8 +387,11 @@ mod tests {
     fn deltas() -> impl Strategy<Value = Vec<Delta>> {
         let series = prop_oneof![0_u32..4, Just(63), Just(64), Just(200)];
         let bits = prop_oneof![0_u64..100, any::<u64>()];
-        let delta = (series, 0_u32..400, bits)
-            .prop_map(|(series, minute, bits)| Delta { series, minute, bits });
+        let delta = (series, 0_u32..400, bits).prop_map(|(series, minute, bits)| Delta {
+            series,
+            minute,
+            bits,
+        });
         proptest::collection::vec(delta, 0..120)
     }
 

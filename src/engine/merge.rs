@@ -24,7 +24,10 @@ pub struct DayMerge {
 
 impl Default for DayMerge {
     fn default() -> Self {
-        DayMerge { values: Box::new([0; MINUTES]), presence: Presence::new() }
+        DayMerge {
+            values: Box::new([0; MINUTES]),
+            presence: Presence::new(),
+        }
     }
 }
 
@@ -37,9 +40,9 @@ impl DayMerge {
             *slot = value;
             return Ok(());
         }
-        *slot = slot.checked_add(value).ok_or_else(|| {
-            Error::new(ErrorKind::Limit, "a cell outgrows 128 bits")
-        })?;
+        *slot = slot
+            .checked_add(value)
+            .ok_or_else(|| Error::new(ErrorKind::Limit, "a cell outgrows 128 bits"))?;
         Ok(())
     }
 
@@ -50,12 +53,12 @@ impl DayMerge {
             Column::Ints(values) => minutes
                 .zip(values)
                 .try_for_each(|(minute, value)| self.add(minute, i128::from(*value), kind)),
-            Column::Wides(values) => {
-                minutes.zip(values).try_for_each(|(minute, value)| self.add(minute, *value, kind))
-            }
-            Column::Floats(values) => minutes
+            Column::Wides(values) => minutes
                 .zip(values)
-                .try_for_each(|(minute, value)| self.add(minute, i128::from(value.to_bits()), kind)),
+                .try_for_each(|(minute, value)| self.add(minute, *value, kind)),
+            Column::Floats(values) => minutes.zip(values).try_for_each(|(minute, value)| {
+                self.add(minute, i128::from(value.to_bits()), kind)
+            }),
         }
     }
 
@@ -67,7 +70,11 @@ impl DayMerge {
     /// The merged day; the merge is empty again then.
     pub fn take(&mut self, kind: Kind) -> Page {
         let presence = std::mem::replace(&mut self.presence, Presence::new());
-        let values = || presence.iter().map(|minute| self.values[usize::from(minute)]);
+        let values = || {
+            presence
+                .iter()
+                .map(|minute| self.values[usize::from(minute)])
+        };
         let column = if kind == Kind::Gauge {
             Column::Floats(values().map(|bits| f64::from_bits(bits as u64)).collect())
         } else if values().all(|value| i64::try_from(value).is_ok()) {

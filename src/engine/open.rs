@@ -71,10 +71,20 @@ fn take_lock(disk: &dyn Disk) -> Result<Box<dyn Send + Sync>> {
 /// Makes an empty directory a store: its first log, then its manifest.
 fn create(disk: &dyn Disk) -> Result<()> {
     let store_id = draw();
-    let header = Header { store_id, wal_id: 1, first_sequence: 1, previous_bytes: 0 };
+    let header = Header {
+        store_id,
+        wal_id: 1,
+        first_sequence: 1,
+        previous_bytes: 0,
+    };
     WalWriter::create(disk, &header)?;
-    let manifest =
-        Manifest { store_id, generation: 1, next_segment: 1, first_wal: 1, ..Manifest::default() };
+    let manifest = Manifest {
+        store_id,
+        generation: 1,
+        next_segment: 1,
+        first_wal: 1,
+        ..Manifest::default()
+    };
     commit(disk, &manifest).map_err(|error| match error {
         CommitError::Unchanged(error) | CommitError::Unknown(error) => error,
     })
@@ -82,7 +92,9 @@ fn create(disk: &dyn Disk) -> Result<()> {
 
 /// Whether a directory holds nothing but what an interrupted creation leaves.
 pub fn is_blank(disk: &dyn Disk) -> Result<bool> {
-    let names = disk.list().map_err(|error| Error::io("listing the directory", error))?;
+    let names = disk
+        .list()
+        .map_err(|error| Error::io("listing the directory", error))?;
     Ok(names.iter().all(|name| {
         [LOCK, TEMPORARY, published::FILE].contains(&name.as_str()) || wal::file_id(name) == Some(1)
     }))
@@ -90,7 +102,9 @@ pub fn is_blank(disk: &dyn Disk) -> Result<bool> {
 
 /// Opens a store for writing.
 pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recovered)> {
-    let names = disk.list().map_err(|error| Error::io("listing the directory", error))?;
+    let names = disk
+        .list()
+        .map_err(|error| Error::io("listing the directory", error))?;
     let exists = names.iter().any(|name| name == FILE);
     // Nothing is touched in a directory that is somebody else's.
     if !exists && !(options.create && is_blank(&*disk)?) {
@@ -105,18 +119,28 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
     let store_id = manifest.store_id;
     let publisher = Publisher::open(&*disk, store_id)?;
     let opened = open_segments(&*disk, &manifest, &[])?;
-    warnings.extend(opened.1.iter().map(|broken| format!("{} can not be read", broken.error)));
+    warnings.extend(
+        opened
+            .1
+            .iter()
+            .map(|broken| format!("{} can not be read", broken.error)),
+    );
     let series = Arc::new(SeriesTable::default());
     let replayed = replay(&*disk, &manifest, opened, &series, End::File)?;
     let findings = replayed.replay.findings;
     if let Some(damage) = findings.damage.first() {
-        return Err(Error::corruption(format!("the log is damaged: {}", damage.what))
-            .in_file(&damage.file)
-            .at(damage.from)
-            .help("readers still open the store; `hotstove repair` keeps every good frame"));
+        return Err(
+            Error::corruption(format!("the log is damaged: {}", damage.what))
+                .in_file(&damage.file)
+                .at(damage.from)
+                .help("readers still open the store; `hotstove repair` keeps every good frame"),
+        );
     }
-    let recovered =
-        Recovered { batches: findings.frames, torn_bytes: findings.torn_bytes, warnings };
+    let recovered = Recovered {
+        batches: findings.frames,
+        torn_bytes: findings.torn_bytes,
+        warnings,
+    };
     let state = replayed.state;
     let last = replayed.last.unwrap_or((manifest.first_wal - 1, 0));
     let log = Log {
@@ -142,7 +166,10 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
         publisher: Mutex::new(publisher),
         queue: Mutex::default(),
         committed: Condvar::new(),
-        work: Mutex::new(Work { compact: true, ..Work::default() }),
+        work: Mutex::new(Work {
+            compact: true,
+            ..Work::default()
+        }),
         work_changed: Condvar::new(),
         poison: Mutex::default(),
         lock: Mutex::new(Some(lock)),

@@ -10,10 +10,10 @@ use crate::engine::audit;
 use crate::engine::backup::{Backup, backup};
 use crate::engine::inspect::{Inspection, inspect};
 use crate::engine::open::LOCK;
-use crate::engine::replay::WalDamage;
 use crate::engine::recovery::{
     End, Opened, Replayed, live_logs, load_manifest, open_segments, replay, successor_says,
 };
+use crate::engine::replay::WalDamage;
 use crate::engine::series::SeriesTable;
 use crate::engine::state::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
@@ -59,8 +59,15 @@ impl Reader {
     pub fn open(path: impl AsRef<Path>) -> Result<Reader> {
         let path = path.as_ref();
         if !path.is_dir() {
-            let what = if path.exists() { "is a file, not a hotstove store" } else { "does not exist" };
-            return Err(Error::new(ErrorKind::NotAStore, format!("{} {what}", path.display())));
+            let what = if path.exists() {
+                "is a file, not a hotstove store"
+            } else {
+                "does not exist"
+            };
+            return Err(Error::new(
+                ErrorKind::NotAStore,
+                format!("{} {what}", path.display()),
+            ));
         }
         let disk = RealDisk::read_only(path)
             .map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
@@ -70,7 +77,10 @@ impl Reader {
     /// Opens a store on any disk for reading.
     pub(crate) fn open_on(disk: Arc<dyn Disk>) -> Result<Reader> {
         let view = View::load(&*disk, &(Vec::new(), Vec::new()))?;
-        Ok(Reader { disk, view: Mutex::new(view) })
+        Ok(Reader {
+            disk,
+            view: Mutex::new(view),
+        })
     }
 
     /// The state as of now. Cost where nothing has changed: one read of 56
@@ -82,7 +92,10 @@ impl Reader {
     pub fn snapshot(&self) -> Result<Snapshot> {
         let mut view = self.view.lock();
         view.refresh(&*self.disk)?;
-        Ok(Snapshot { state: view.replayed.state.clone(), series: view.series.clone() })
+        Ok(Snapshot {
+            state: view.replayed.state.clone(),
+            series: view.series.clone(),
+        })
     }
 
     /// What is damaged and was worked around, for people.
@@ -97,7 +110,12 @@ impl Reader {
                 damage.file, damage.from, damage.to, damage.what
             )
         });
-        view.warnings.iter().cloned().chain(broken).chain(damage).collect()
+        view.warnings
+            .iter()
+            .cloned()
+            .chain(broken)
+            .chain(damage)
+            .collect()
     }
 
     /// What is damaged in the log.
@@ -127,7 +145,12 @@ impl Reader {
     /// is no store.
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<Backup> {
         let snapshot = self.snapshot()?;
-        backup(&*self.disk, self.manifest().store_id, &snapshot, path.as_ref())
+        backup(
+            &*self.disk,
+            self.manifest().store_id,
+            &snapshot,
+            path.as_ref(),
+        )
     }
 
     /// Records in the audit log that a decision metric is read before its
@@ -161,7 +184,9 @@ impl Reader {
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").field("disk", &self.disk).finish_non_exhaustive()
+        f.debug_struct("Reader")
+            .field("disk", &self.disk)
+            .finish_non_exhaustive()
     }
 }
 
@@ -191,7 +216,9 @@ fn published(disk: &dyn Disk, store_id: u64) -> Result<Option<Published>> {
 
 /// How far the newest log may be read now.
 fn end(disk: &dyn Disk, store_id: u64) -> Result<(End, Option<u64>)> {
-    let Some(record) = published(disk, store_id)? else { return Ok((End::File, None)) };
+    let Some(record) = published(disk, store_id)? else {
+        return Ok((End::File, None));
+    };
     if record.wal_id == 0 {
         return Ok((End::File, None));
     }
@@ -204,14 +231,19 @@ fn end(disk: &dyn Disk, store_id: u64) -> Result<(End, Option<u64>)> {
         // without a writer every good frame counts.
         return Ok((End::File, None));
     }
-    let end = End::Published { wal_id: record.wal_id, bytes: record.wal_bytes };
+    let end = End::Published {
+        wal_id: record.wal_id,
+        bytes: record.wal_bytes,
+    };
     Ok((end, Some(record.generation)))
 }
 
 /// Bytes of all live logs.
 fn log_bytes(disk: &dyn Disk, first: u64) -> Result<u64> {
     let (logs, _) = live_logs(disk, first)?;
-    let lengths = logs.iter().map(|id| disk.open(&file_name(*id), Open::Read)?.len());
+    let lengths = logs
+        .iter()
+        .map(|id| disk.open(&file_name(*id), Open::Read)?.len());
     let total = lengths.sum::<std::io::Result<u64>>();
     total.map_err(|error| Error::io("measuring the log", error))
 }
@@ -238,10 +270,21 @@ impl View {
             }
             let replayed = attempt?;
             let log_bytes = log_bytes(disk, manifest.first_wal)?;
-            return Ok(View { manifest, series, replayed, end, log_bytes, follow: None, warnings });
+            return Ok(View {
+                manifest,
+                series,
+                replayed,
+                end,
+                log_bytes,
+                follow: None,
+                warnings,
+            });
         }
         Err(moved.unwrap_or_else(|| {
-            Error::new(ErrorKind::Io, "the store changes faster than it can be opened")
+            Error::new(
+                ErrorKind::Io,
+                "the store changes faster than it can be opened",
+            )
         }))
     }
 
@@ -271,8 +314,12 @@ impl View {
     /// Reads on in the logs up to `bytes` of log `newest`; says whether that
     /// was possible.
     fn follow(&mut self, disk: &dyn Disk, newest: u64, bytes: u64) -> Result<bool> {
-        let End::Published { .. } = self.end else { return Ok(false) };
-        let Some((last, offset)) = self.replayed.last else { return Ok(false) };
+        let End::Published { .. } = self.end else {
+            return Ok(false);
+        };
+        let Some((last, offset)) = self.replayed.last else {
+            return Ok(false);
+        };
         if last > newest {
             return Ok(false);
         }
@@ -285,7 +332,11 @@ impl View {
                     _ => return Ok(false),
                 }
             };
-            if self.follow.as_ref().is_none_or(|(following, _)| *following != id) {
+            if self
+                .follow
+                .as_ref()
+                .is_none_or(|(following, _)| *following != id)
+            {
                 let Ok(mut reader) = WalReader::open(disk, self.manifest.store_id, id, Some(end))
                 else {
                     return Ok(false);
@@ -297,7 +348,9 @@ impl View {
                 }
                 self.follow = Some((id, reader));
             }
-            let Some((_, reader)) = self.follow.as_mut() else { return Ok(false) };
+            let Some((_, reader)) = self.follow.as_mut() else {
+                return Ok(false);
+            };
             reader.extend(end);
             let state = &mut self.replayed.state;
             self.replayed.replay.run(

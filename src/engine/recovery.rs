@@ -43,15 +43,22 @@ pub fn load_manifest(disk: &dyn Disk) -> Result<(Manifest, Vec<String>)> {
 
 /// The error for a directory without a manifest.
 pub fn not_a_store(disk: &dyn Disk) -> Error {
-    Error::new(ErrorKind::NotAStore, format!("{} is not a hotstove store", disk.describe()))
-        .help("it holds no MANIFEST; `define`, `import` and `demo` make a store of an empty directory")
+    Error::new(
+        ErrorKind::NotAStore,
+        format!("{} is not a hotstove store", disk.describe()),
+    )
+    .help("it holds no MANIFEST; `define`, `import` and `demo` make a store of an empty directory")
 }
 
 /// Segments that opened, and those that did not.
 pub type Opened = (Vec<Arc<Segment>>, Vec<Broken>);
 
 /// Step 2: opens segments, taking those that are open already from `known`.
-pub fn open_segments(disk: &dyn Disk, manifest: &Manifest, known: &[Arc<Segment>]) -> Result<Opened> {
+pub fn open_segments(
+    disk: &dyn Disk,
+    manifest: &Manifest,
+    known: &[Arc<Segment>],
+) -> Result<Opened> {
     let mut opened = Vec::with_capacity(manifest.segments.len());
     let mut broken = Vec::new();
     for meta in &manifest.segments {
@@ -62,7 +69,10 @@ pub fn open_segments(disk: &dyn Disk, manifest: &Manifest, known: &[Arc<Segment>
         match Segment::open(disk, manifest.store_id, meta) {
             Ok(segment) => opened.push(Arc::new(segment)),
             Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error),
-            Err(error) => broken.push(Broken { meta: *meta, error: Arc::new(error) }),
+            Err(error) => broken.push(Broken {
+                meta: *meta,
+                error: Arc::new(error),
+            }),
         }
     }
     Ok((opened, broken))
@@ -70,9 +80,14 @@ pub fn open_segments(disk: &dyn Disk, manifest: &Manifest, known: &[Arc<Segment>
 
 /// Step 3: the numbers of live logs, ascending, and those that are missing.
 pub fn live_logs(disk: &dyn Disk, first: u64) -> Result<(Vec<u64>, Vec<u64>)> {
-    let names = disk.list().map_err(|error| Error::io("listing the store", error))?;
-    let mut logs: Vec<u64> =
-        names.iter().filter_map(|name| file_id(name)).filter(|id| *id >= first).collect();
+    let names = disk
+        .list()
+        .map_err(|error| Error::io("listing the store", error))?;
+    let mut logs: Vec<u64> = names
+        .iter()
+        .filter_map(|name| file_id(name))
+        .filter(|id| *id >= first)
+        .collect();
     logs.sort_unstable();
     let mut missing = Vec::new();
     let mut expected = first;
@@ -175,7 +190,12 @@ pub fn replay(
     }
     state.sources = Arc::new(sources);
     state.sequence = replay.sequence;
-    Ok(Replayed { state, replay, last, bytes })
+    Ok(Replayed {
+        state,
+        replay,
+        last,
+        bytes,
+    })
 }
 
 /// The length of the log before `id`, as the header of `id` tells it.

@@ -67,7 +67,10 @@ pub fn note_stamp(sources: &mut BTreeMap<Name, SourceState>, stamp: &Stamp<Name>
 impl Replay {
     /// A replay of logs whose batches up to `sequence` are in segments.
     pub fn from_sequence(sequence: u64) -> Self {
-        Replay { sequence, ..Replay::default() }
+        Replay {
+            sequence,
+            ..Replay::default()
+        }
     }
 
     /// Begins another log: its numbers have meanings of their own.
@@ -93,7 +96,11 @@ impl Replay {
                     return Ok(());
                 }
                 Step::Damage { from, to, what } => (from, to, what),
-                Step::Frame { offset, sequence, payload } => {
+                Step::Frame {
+                    offset,
+                    sequence,
+                    payload,
+                } => {
                     let applied = self.frame(sequence, payload, series, memtable, sources);
                     match applied {
                         Ok(()) => continue,
@@ -104,7 +111,13 @@ impl Replay {
             let (from, to, what) = damage;
             let after_sequence = self.sequence;
             let file = name.clone();
-            self.findings.damage.push(WalDamage { file, from, to, what, after_sequence });
+            self.findings.damage.push(WalDamage {
+                file,
+                from,
+                to,
+                what,
+                after_sequence,
+            });
         }
     }
 
@@ -124,7 +137,8 @@ impl Replay {
             let id = series
                 .intern(definition.key, definition.kind)
                 .map_err(|_| Corrupt::new(0, "a definition that contradicts another"))?;
-            self.numbers.insert(definition.number, (id, definition.kind));
+            self.numbers
+                .insert(definition.number, (id, definition.kind));
         }
         if sequence <= self.sequence {
             return Ok(());
@@ -139,7 +153,11 @@ impl Replay {
             }),
         };
         let numbers = &self.numbers;
-        front.deltas(|number| numbers.get(&number).copied(), &mut self.deltas, &mut self.kinds)?;
+        front.deltas(
+            |number| numbers.get(&number).copied(),
+            &mut self.deltas,
+            &mut self.kinds,
+        )?;
         let infos = series.infos();
         memtable.apply(&self.deltas, |id| infos.kind(id));
         if let Some(stamp) = &stamp {

@@ -8,7 +8,7 @@ use crate::engine::compaction::choose::Choice;
 use crate::engine::core::Core;
 use crate::engine::store::Store;
 use crate::error::Result;
-use crate::model::{Minute, Pattern};
+use crate::model::Minute;
 use crate::storage::segment::{Sort, segment_file_name};
 
 /// What retention did.
@@ -34,17 +34,6 @@ impl Store {
     /// What the system refuses; nothing is dropped then.
     pub fn retain_before(&self, minute: Minute) -> Result<Retained> {
         self.core.retain_before(minute.get())
-    }
-
-    /// Drops all cells of the releases that `releases` matches. Definitions
-    /// stay. Cost: rewriting the segments that hold them, one after the other;
-    /// after a crash it is said again.
-    ///
-    /// # Errors
-    /// What the system refuses, or a damaged segment: those not reached yet
-    /// still hold the releases.
-    pub fn retain_without(&self, releases: &Pattern) -> Result<Retained> {
-        self.core.drop_releases(releases)
     }
 }
 
@@ -85,22 +74,33 @@ impl Core {
         Ok(retained)
     }
 
-    fn drop_releases(&self, releases: &Pattern) -> Result<Retained> {
+    pub fn drop_releases(&self, matches: &dyn Fn(&str) -> bool) -> Result<Retained> {
         self.flush_all()?;
         let _replacing = self.compaction.lock();
-        let mut retained =
-            Retained { floor: Minute::clamped(self.floor().into()), ..Retained::default() };
+        let mut retained = Retained {
+            floor: Minute::clamped(self.floor().into()),
+            ..Retained::default()
+        };
         let snapshot = self.snapshot();
         for segment in snapshot.state.segments.iter() {
-            if !segment.series()?.names(Sort::Release).any(|name| releases.matches(name)) {
+            if !segment
+                .series()?
+                .names(Sort::Release)
+                .any(|name| matches(name))
+            {
                 continue;
             }
             let meta = *segment.meta();
-            let choice = Choice { inputs: vec![meta.id], cold_before_day: 0 };
-            let output = self.merge(&choice, &|release| !releases.matches(release))?;
+            let choice = Choice {
+                inputs: vec![meta.id],
+                cold_before_day: 0,
+            };
+            let output = self.merge(&choice, &|release| !matches(release))?;
             retained.dropped += usize::from(output.is_none());
             retained.rewritten += usize::from(output.is_some());
-            retained.bytes += meta.bytes.saturating_sub(output.map_or(0, |meta| meta.bytes));
+            retained.bytes += meta
+                .bytes
+                .saturating_sub(output.map_or(0, |meta| meta.bytes));
         }
         Ok(retained)
     }

@@ -54,7 +54,12 @@ impl SeriesTable {
     /// The number of a series, given by its names; `None` if it is new.
     pub fn find(&self, release: &str, branch: &str, metric: &str) -> Option<u32> {
         let inner = self.inner.read();
-        inner.by_release.get(release)?.get(branch)?.get(metric).copied()
+        inner
+            .by_release
+            .get(release)?
+            .get(branch)?
+            .get(metric)
+            .copied()
     }
 
     /// The number of a series, new or known.
@@ -68,26 +73,44 @@ impl SeriesTable {
             if known != kind {
                 return Err(Error::new(
                     ErrorKind::Contradiction,
-                    format!("metric {metric:?} is a {} and a {}", known.as_str(), kind.as_str()),
+                    format!(
+                        "metric {metric:?} is a {} and a {}",
+                        known.as_str(),
+                        kind.as_str()
+                    ),
                 ));
             }
             return Ok(id);
         }
         let mut inner = self.inner.write();
         // Names are shared between the series that carry them.
-        let known = inner.by_release.get_key_value(release).map(|(name, _)| name.clone());
+        let known = inner
+            .by_release
+            .get_key_value(release)
+            .map(|(name, _)| name.clone());
         let release = known.map_or_else(|| Name::new(release), Ok)?;
         let branches = inner.by_release.get(&release);
-        let known = branches.and_then(|branches| branches.get_key_value(branch)).map(|(name, _)| name.clone());
+        let known = branches
+            .and_then(|branches| branches.get_key_value(branch))
+            .map(|(name, _)| name.clone());
         let branch = known.map_or_else(|| Name::new(branch), Ok)?;
         let metric = Name::new(metric)?;
         let next = u32::try_from(inner.infos.len())
             .map_err(|_| Error::new(ErrorKind::Limit, "more than four billion series"))?;
-        let metrics = inner.by_release.entry(release.clone()).or_default().entry(branch.clone()).or_default();
+        let metrics = inner
+            .by_release
+            .entry(release.clone())
+            .or_default()
+            .entry(branch.clone())
+            .or_default();
         // Another thread may have come first since the look-up above.
         let id = *metrics.entry(metric.clone()).or_insert(next);
         if id == next {
-            let key = SeriesKey { release, branch, metric };
+            let key = SeriesKey {
+                release,
+                branch,
+                metric,
+            };
             inner.infos.push(Arc::new(SeriesInfo { key, kind }));
             inner.kinds.push(kind);
         }

@@ -93,7 +93,10 @@ impl Snapshot {
 
     /// Memtables in the order of their commits.
     pub(crate) fn memtables(&self) -> impl Iterator<Item = &Memtable> {
-        self.state.frozen.iter().chain(std::iter::once(&self.state.active))
+        self.state
+            .frozen
+            .iter()
+            .chain(std::iter::once(&self.state.active))
     }
 }
 

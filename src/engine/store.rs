@@ -72,12 +72,19 @@ impl Store {
             true if !path.is_dir() => {
                 return Err(Error::new(
                     ErrorKind::NotAStore,
-                    format!("{} is a file, not the directory of a hotstove store", path.display()),
+                    format!(
+                        "{} is a file, not the directory of a hotstove store",
+                        path.display()
+                    ),
                 ));
             }
             true => RealDisk::open(path).map_err(fail)?,
         };
-        let disk = if options.mapping { disk } else { disk.without_mapping() };
+        let disk = if options.mapping {
+            disk
+        } else {
+            disk.without_mapping()
+        };
         Self::open_on(Arc::new(disk), options)
     }
 
@@ -88,7 +95,11 @@ impl Store {
     pub(crate) fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Store> {
         let (core, recovered) = open::open(disk, options)?;
         let workers = Mutex::new(Workers::start(&core)?);
-        Ok(Store { core, workers, recovered })
+        Ok(Store {
+            core,
+            workers,
+            recovered,
+        })
     }
 
     /// What opening found: batches replayed, a torn tail, warnings.
@@ -146,13 +157,25 @@ impl Store {
     /// [`ErrorKind::InvalidInput`] for a name that is none.
     pub fn series(&self, release: &str, branch: &str, metric: &str) -> Result<Series> {
         let core = &self.core;
-        let kind = core.state.read().catalogue.metric(metric).map(|metric| metric.kind);
+        let kind = core
+            .state
+            .read()
+            .catalogue
+            .metric(metric)
+            .map(|metric| metric.kind);
         let kind = kind.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, format!("the metric {metric:?} is not defined"))
-                .help("define it first: its kind decides how deltas merge")
+            Error::new(
+                ErrorKind::NotFound,
+                format!("the metric {metric:?} is not defined"),
+            )
+            .help("define it first: its kind decides how deltas merge")
         })?;
         let id = core.series.intern([release, branch, metric], kind)?;
-        Ok(Series { id, kind, store: core.tag })
+        Ok(Series {
+            id,
+            kind,
+            store: core.tag,
+        })
     }
 
     /// Commits a batch: all of it or nothing, durably as
@@ -223,7 +246,12 @@ impl Store {
     /// A damaged segment, or what the system refuses; what was copied by then
     /// is no store.
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<Backup> {
-        backup(&*self.core.disk, self.core.store_id, &self.snapshot(), path.as_ref())
+        backup(
+            &*self.core.disk,
+            self.core.store_id,
+            &self.snapshot(),
+            path.as_ref(),
+        )
     }
 
     /// What the store consists of.
@@ -232,7 +260,12 @@ impl Store {
     /// What the system refuses.
     pub fn inspect(&self) -> Result<Inspection> {
         let manifest = self.core.manifest.lock().clone();
-        inspect(&*self.core.disk, &manifest, &self.snapshot(), self.recovered.warnings.clone())
+        inspect(
+            &*self.core.disk,
+            &manifest,
+            &self.snapshot(),
+            self.recovered.warnings.clone(),
+        )
     }
 
     /// Closes the store: threads are stopped after what they are doing, the
@@ -247,12 +280,19 @@ impl Store {
 
     fn shut(&self) -> Result<()> {
         self.workers.lock().stop(&self.core);
-        let Some(_lock) = self.core.lock.lock().take() else { return Ok(()) };
+        let Some(_lock) = self.core.lock.lock().take() else {
+            return Ok(());
+        };
         self.core.check_alive()?;
         let mut log = self.core.log.lock();
         self.core.sync_log(&mut log)?;
-        let Some(wal) = log.wal.take() else { return Ok(()) };
-        let sealed = SealedWal { wal_id: wal.id(), bytes: wal.written() };
+        let Some(wal) = log.wal.take() else {
+            return Ok(());
+        };
+        let sealed = SealedWal {
+            wal_id: wal.id(),
+            bytes: wal.written(),
+        };
         self.core.edit_manifest(
             |manifest| {
                 manifest.sealed = Some(sealed);
@@ -275,6 +315,8 @@ impl Drop for Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("disk", &self.core.disk).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("disk", &self.core.disk)
+            .finish_non_exhaustive()
     }
 }

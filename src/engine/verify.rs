@@ -62,7 +62,9 @@ impl Reader {
         }
         let (_, bad) = audit::read(disk)?;
         if let Some((offset, what)) = bad {
-            found.damage.push(Damage::harmless(audit_format::FILE, offset, what));
+            found
+                .damage
+                .push(Damage::harmless(audit_format::FILE, offset, what));
         }
         found.count_files(disk)?;
         Ok(found)
@@ -73,7 +75,8 @@ impl Verification {
     fn manifest(&mut self, disk: &dyn Disk) -> Result<()> {
         if let Some((_, Some(corrupt))) = crate::storage::manifest::load(disk)? {
             let what = format!("{}; the other copy is whole", corrupt.what);
-            self.damage.push(Damage::harmless(manifest::FILE, corrupt.at as u64, what));
+            self.damage
+                .push(Damage::harmless(manifest::FILE, corrupt.at as u64, what));
         }
         Ok(())
     }
@@ -92,7 +95,9 @@ impl Verification {
     }
 
     fn count_files(&mut self, disk: &dyn Disk) -> Result<()> {
-        let names = disk.list().map_err(|error| Error::io("listing the store", error))?;
+        let names = disk
+            .list()
+            .map_err(|error| Error::io("listing the store", error))?;
         for name in names {
             let own = wal::file_id(&name).is_some()
                 || segment::file_id(&name).is_some()
@@ -101,8 +106,12 @@ impl Verification {
                 let length = disk.open(&name, Open::Read).and_then(|file| file.len());
                 self.files += 1;
                 self.bytes += length.unwrap_or(0);
-            } else if ![crate::engine::open::LOCK, published::FILE, "audit.lock"].contains(&name.as_str()) {
-                self.notes.push(format!("{name} is not a file of this store; it is left alone"));
+            } else if ![crate::engine::open::LOCK, published::FILE, "audit.lock"]
+                .contains(&name.as_str())
+            {
+                self.notes.push(format!(
+                    "{name} is not a file of this store; it is left alone"
+                ));
             }
         }
         Ok(())

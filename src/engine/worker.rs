@@ -148,7 +148,10 @@ fn sync_loop(core: &Core, interval: Duration) {
         drop(work);
         let pending = {
             let log = core.log.lock();
-            log.wal.as_ref().filter(|wal| !wal.is_synced()).map(|wal| wal.pending_sync())
+            log.wal
+                .as_ref()
+                .filter(|wal| !wal.is_synced())
+                .map(|wal| wal.pending_sync())
         };
         // Outside the lock: commits go on meanwhile.
         let Some(pending) = pending else { continue };

@@ -101,7 +101,10 @@ impl Prefix {
         cursor.check()?;
         let covered = bytes.get(..PREFIX_BYTES - 4).unwrap_or_default();
         if crc != bound_crc(place.segment_id, place.offset, covered) {
-            return Err(Corrupt::new(0, "the block's prefix does not match its checksum"));
+            return Err(Corrupt::new(
+                0,
+                "the block's prefix does not match its checksum",
+            ));
         }
         prefix.ok_or(Corrupt::new(24, "a kind that never was"))
     }
@@ -199,7 +202,10 @@ impl<'a> BlockHeader<'a> {
         };
         let crc = u32::from_le_bytes(*crc);
         if crc != bound_crc(place.segment_id, place.offset, header) {
-            return Err(Corrupt::new(0, "the block's header does not match its checksum"));
+            return Err(Corrupt::new(
+                0,
+                "the block's header does not match its checksum",
+            ));
         }
         let mut cursor = Cursor::new(header);
         cursor.take(PREFIX_BYTES);
@@ -233,10 +239,16 @@ impl<'a> BlockHeader<'a> {
             let length = lengths.get(index);
             let held = cells.get(index);
             if length < 1 || length > PAGE_BYTES_MAX as i128 {
-                return Err(Corrupt::new(PREFIX_BYTES, "a page of a length that can not be"));
+                return Err(Corrupt::new(
+                    PREFIX_BYTES,
+                    "a page of a length that can not be",
+                ));
             }
             if held < 1 || held > i128::from(MINUTES_PER_DAY) {
-                return Err(Corrupt::new(PREFIX_BYTES, "a number of cells that can not be"));
+                return Err(Corrupt::new(
+                    PREFIX_BYTES,
+                    "a number of cells that can not be",
+                ));
             }
             end += length as u32;
             total += held as u32;

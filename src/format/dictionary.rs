@@ -212,7 +212,10 @@ impl Dictionary {
         cursor.check()?;
         let covered = bytes.get(..covered).unwrap_or_default();
         if crc != bound_crc(segment_id, offset, covered) {
-            return Err(Corrupt::new(0, "the dictionary does not match its checksum"));
+            return Err(Corrupt::new(
+                0,
+                "the dictionary does not match its checksum",
+            ));
         }
         let dictionary = match encoding {
             PLAIN if plain_bytes == stored_bytes => Self::from_plain(stored)?,
@@ -289,17 +292,27 @@ mod tests {
         let dictionary = small();
         assert_eq!(dictionary.count(Sort::Release), 3);
         assert_eq!(dictionary.name(Sort::Release, 2), "é");
-        assert_eq!(dictionary.name(Sort::Release, 3), "", "not the first branch");
+        assert_eq!(
+            dictionary.name(Sort::Release, 3),
+            "",
+            "not the first branch"
+        );
         assert_eq!(dictionary.name(Sort::Metric, u32::MAX), "");
         assert_eq!(dictionary.find(Sort::Branch, "treatment"), Some(1));
         assert_eq!(dictionary.find(Sort::Branch, "crashes"), None);
-        assert_eq!(dictionary.names(Sort::Metric).collect::<Vec<_>>(), ["crashes"]);
+        assert_eq!(
+            dictionary.names(Sort::Metric).collect::<Vec<_>>(),
+            ["crashes"]
+        );
     }
 
     #[test]
     fn every_flip_prefix_and_move_is_refused() {
         let bytes = copy(&small(), 64);
-        assert_eq!(Dictionary::decode(&bytes, 7, 64), Ok((small(), bytes.len())));
+        assert_eq!(
+            Dictionary::decode(&bytes, 7, 64),
+            Ok((small(), bytes.len()))
+        );
         assert!(Dictionary::decode(&bytes, 7, 65).is_err());
         assert!(Dictionary::decode(&bytes, 8, 64).is_err());
         for length in 0..bytes.len() {
@@ -321,7 +334,13 @@ mod tests {
         let bytes = copy(&many, 64);
         assert!(bytes.len() < many.plain().len() / 4, "{}", bytes.len());
         assert_eq!(Dictionary::decode(&bytes, 7, 64).unwrap().0, many);
-        for claimed in [0, 1, many.plain().len() - 1, many.plain().len() + 1, 1 << 27] {
+        for claimed in [
+            0,
+            1,
+            many.plain().len() - 1,
+            many.plain().len() + 1,
+            1 << 27,
+        ] {
             let mut bytes = bytes.clone();
             bytes[8..12].copy_from_slice(&(claimed as u32).to_le_bytes());
             let end = bytes.len() - 4;

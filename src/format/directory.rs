@@ -173,7 +173,10 @@ impl Directory {
             before = Some(entry.key());
         }
         if end > blocks.end || complete && end != blocks.end {
-            return Err(Corrupt::new(bytes.len(), "blocks that do not fill their section"));
+            return Err(Corrupt::new(
+                bytes.len(),
+                "blocks that do not fill their section",
+            ));
         }
         Ok(Directory { bytes })
     }

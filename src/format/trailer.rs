@@ -61,7 +61,9 @@ impl Trailer {
     pub fn layout(&self) -> Option<Layout> {
         let dictionary = u64::from(self.dictionary_bytes);
         let blocks = HEADER_BYTES as u64 + dictionary;
-        let directory = self.blocks_end.checked_next_multiple_of(ENTRY_BYTES as u64)?;
+        let directory = self
+            .blocks_end
+            .checked_next_multiple_of(ENTRY_BYTES as u64)?;
         let entries = u64::from(self.series) * ENTRY_BYTES as u64;
         let second_dictionary = directory.checked_add(entries)?;
         let trailer = second_dictionary.checked_add(dictionary)?;
@@ -234,7 +236,9 @@ mod tests {
     fn sound_checksums_do_not_excuse_nonsense() {
         let (sound, offset) = bytes();
         // Magic, version, lengths, offsets, minutes, cells, reserved bytes.
-        for at in [0, 9, 11, 15, 51, 55, 56, 63, 64, 71, 72, 87, 91, 92, 103, 112, 119] {
+        for at in [
+            0, 9, 11, 15, 51, 55, 56, 63, 64, 71, 72, 87, 91, 92, 103, 112, 119,
+        ] {
             let mut bytes = sound.clone();
             bytes[at] ^= 0x80;
             let crc = bound_crc(7, offset, &bytes[..CRC_AT]);

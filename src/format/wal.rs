@@ -93,8 +93,8 @@ impl Header {
 /// of another log are never taken for frames of this one. It follows from what
 /// the manifest and the file's name say: a damaged header takes no frame along.
 pub fn salt(store_id: u64, wal_id: u64) -> u64 {
-    let mixed = (store_id ^ wal_id.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-        .wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed =
+        (store_id ^ wal_id.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed ^ (mixed >> 31)
 }
 

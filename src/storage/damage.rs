@@ -87,7 +87,10 @@ mod tests {
     #[test]
     fn damage_says_what_is_lost() {
         let damage = Damage::harmless("a.seg", 64, "the dictionary is damaged");
-        assert_eq!(damage.to_string(), "a.seg at byte 64: the dictionary is damaged");
+        assert_eq!(
+            damage.to_string(),
+            "a.seg at byte 64: the dictionary is damaged"
+        );
         let name = |text| Name::new(text).unwrap();
         let key = SeriesKey {
             release: name("r"),

@@ -23,7 +23,9 @@ pub fn load(disk: &dyn Disk) -> Result<Option<(Manifest, Option<Corrupt>)>> {
     };
     let length = file.len().map_err(fail)?;
     if length > 2 * MANIFEST_BYTES_MAX as u64 + 1024 {
-        return Err(Error::corruption("the manifest is larger than any that is written").in_file(FILE));
+        return Err(
+            Error::corruption("the manifest is larger than any that is written").in_file(FILE),
+        );
     }
     let mut bytes = vec![0; length as usize];
     file.read_at(0, &mut bytes).map_err(fail)?;
@@ -33,17 +35,22 @@ pub fn load(disk: &dyn Disk) -> Result<Option<(Manifest, Option<Corrupt>)>> {
         if newer_version(second, &MAGIC, VERSION).is_some() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("store format {version} is newer than {VERSION}, the newest this version reads"),
+                format!(
+                    "store format {version} is newer than {VERSION}, the newest this version reads"
+                ),
             )
             .in_file(FILE)
             .help("open it with a newer hotstove"));
         }
     }
     Manifest::decode(&bytes).map(Some).map_err(|corrupt| {
-        Error::corruption(format!("both copies of the manifest are damaged: {}", corrupt.what))
-            .in_file(FILE)
-            .at(corrupt.at as u64)
-            .help("run `hotstove repair`: segments describe themselves")
+        Error::corruption(format!(
+            "both copies of the manifest are damaged: {}",
+            corrupt.what
+        ))
+        .in_file(FILE)
+        .at(corrupt.at as u64)
+        .help("run `hotstove repair`: segments describe themselves")
     })
 }
 
@@ -60,9 +67,7 @@ pub enum CommitError {
 /// Replaces the manifest: written aside, synced, renamed, directory synced.
 pub fn commit(disk: &dyn Disk, manifest: &Manifest) -> Result<(), CommitError> {
     let unchanged = |doing: &'static str| {
-        move |error: io::Error| {
-            CommitError::Unchanged(Error::io(doing, error).in_file(TEMPORARY))
-        }
+        move |error: io::Error| CommitError::Unchanged(Error::io(doing, error).in_file(TEMPORARY))
     };
     let bytes = manifest.encode();
     if bytes.len() > 2 * MANIFEST_BYTES_MAX {
@@ -78,17 +83,23 @@ pub fn commit(disk: &dyn Disk, manifest: &Manifest) -> Result<(), CommitError> {
         }
         _ => {}
     }
-    let file = disk.open(TEMPORARY, Open::Create).map_err(unchanged("creating a manifest"))?;
+    let file = disk
+        .open(TEMPORARY, Open::Create)
+        .map_err(unchanged("creating a manifest"))?;
     let written = file
         .write_at(0, &bytes)
         .map_err(unchanged("writing the manifest"))
         .and_then(|()| file.sync().map_err(unchanged("syncing the manifest")))
-        .and_then(|()| disk.rename(TEMPORARY, FILE).map_err(unchanged("renaming the manifest")));
+        .and_then(|()| {
+            disk.rename(TEMPORARY, FILE)
+                .map_err(unchanged("renaming the manifest"))
+        });
     if written.is_err() {
         // Best effort: a left-over is removed before the next attempt anyway.
         let _ = disk.remove(TEMPORARY);
         return written;
     }
-    disk.sync_dir()
-        .map_err(|error| CommitError::Unknown(Error::io("syncing the directory", error).in_file(FILE)))
+    disk.sync_dir().map_err(|error| {
+        CommitError::Unknown(Error::io("syncing the directory", error).in_file(FILE))
+    })
 }

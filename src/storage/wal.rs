@@ -63,7 +63,9 @@ impl WalWriter {
             }
             _ => {}
         }
-        let file = disk.open(&name, Open::Create).map_err(fail("creating the log"))?;
+        let file = disk
+            .open(&name, Open::Create)
+            .map_err(fail("creating the log"))?;
         let written = file
             .write_at(0, &header.encode())
             .and_then(|()| file.sync())
@@ -134,7 +136,9 @@ impl WalWriter {
                 Defined::Once(at) if at == offset => continue,
                 Defined::Once(at) if offset - at < WAL_REDEFINE_BYTES => {
                     // Still one copy by the rule: say it again in each frame.
-                    if definitions.iter().any(|known: &Definition<'_>| known.number == delta.series)
+                    if definitions
+                        .iter()
+                        .any(|known: &Definition<'_>| known.number == delta.series)
                     {
                         continue;
                     }
@@ -152,7 +156,9 @@ impl WalWriter {
         self.payload.clear();
         let mut encoder = Encoder::new(&mut self.payload, stamp);
         encoder.definitions(&definitions);
-        encoder.deltas(deltas, &self.numbers, |index| names.kind(deltas[index].series));
+        encoder.deltas(deltas, &self.numbers, |index| {
+            names.kind(deltas[index].series)
+        });
         if self.payload.len() > FRAME_BYTES_MAX {
             // The definitions were noted as written: the caller abandons the log.
             return Err(Error::invalid(format!(
@@ -161,7 +167,14 @@ impl WalWriter {
             ))
             .help("send it in smaller batches"));
         }
-        put_frame(&mut self.staged, self.salt, offset, sequence, self.synced, &self.payload);
+        put_frame(
+            &mut self.staged,
+            self.salt,
+            offset,
+            sequence,
+            self.synced,
+            &self.payload,
+        );
         Ok(())
     }
 

@@ -77,7 +77,9 @@ impl WalReader {
         if let Some(version) = newer_version(&front, &MAGIC, VERSION) {
             return Err(Error::new(
                 crate::ErrorKind::Unsupported,
-                format!("log format {version} is newer than {VERSION}, the newest this version reads"),
+                format!(
+                    "log format {version} is newer than {VERSION}, the newest this version reads"
+                ),
             )
             .in_file(&name)
             .help("open it with a newer hotstove"));
@@ -145,7 +147,11 @@ impl WalReader {
                 self.offset = next;
                 let from = (offset - self.window_start) as usize + FRAME_HEADER_BYTES;
                 let payload = &self.window[from..from + header.payload_bytes as usize];
-                Ok(Step::Frame { offset, sequence: header.sequence, payload })
+                Ok(Step::Frame {
+                    offset,
+                    sequence: header.sequence,
+                    payload,
+                })
             }
             Err(what) => self.resolve(offset, what),
         }
@@ -168,7 +174,11 @@ impl WalReader {
         }
         if durable {
             self.offset = next.unwrap_or(self.end);
-            Ok(Step::Damage { from: bad, to: self.offset, what })
+            Ok(Step::Damage {
+                from: bad,
+                to: self.offset,
+                what,
+            })
         } else {
             let bytes = self.end - bad;
             self.end = bad;
@@ -204,7 +214,10 @@ impl WalReader {
 
     /// The frame at `offset`, checked, and where the next one starts; the
     /// window then holds it. The inner error says what is wrong with it.
-    fn frame(&mut self, offset: u64) -> Result<std::result::Result<(FrameHeader, u64), &'static str>> {
+    fn frame(
+        &mut self,
+        offset: u64,
+    ) -> Result<std::result::Result<(FrameHeader, u64), &'static str>> {
         if self.load(offset, FRAME_HEADER_BYTES)? < FRAME_HEADER_BYTES {
             return Ok(Err("cut short"));
         }
@@ -232,7 +245,11 @@ impl WalReader {
         let inside = offset >= self.window_start
             && offset + count as u64 <= self.window_start + self.window.len() as u64;
         if !inside {
-            let fail = |error| Error::io("reading the log", error).in_file(&self.name).at(offset);
+            let fail = |error| {
+                Error::io("reading the log", error)
+                    .in_file(&self.name)
+                    .at(offset)
+            };
             let length = self.file.len().map_err(fail)?.min(self.end);
             let available = usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX);
             let wanted = available.min(count.max(WINDOW_BYTES));

@@ -45,7 +45,10 @@ pub fn choose(segments: &[SegmentMeta], skip: &[u64]) -> Option<Choice> {
         // it would only be taken apart again.
         let over = cold >= (bucket[0].bucket + 1) * (MINUTES_PER_BUCKET / MINUTES_PER_DAY);
         let cold_before_day = if over { cold } else { 0 };
-        Some(Choice { inputs, cold_before_day })
+        Some(Choice {
+            inputs,
+            cold_before_day,
+        })
     };
     buckets(segments)
         .flat_map(|range| sound_runs(&segments[range], skip))
@@ -70,11 +73,13 @@ pub fn choose_all(segments: &[SegmentMeta], skip: &[u64]) -> Vec<Choice> {
 /// Ranges of segments of one bucket each.
 fn buckets(segments: &[SegmentMeta]) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
-    segments.chunk_by(|left, right| left.bucket == right.bucket).map(move |chunk| {
-        let range = start..start + chunk.len();
-        start = range.end;
-        range
-    })
+    segments
+        .chunk_by(|left, right| left.bucket == right.bucket)
+        .map(move |chunk| {
+            let range = start..start + chunk.len();
+            start = range.end;
+            range
+        })
 }
 
 /// A bucket's segments between those that are left alone.
@@ -82,7 +87,9 @@ fn sound_runs<'a>(
     bucket: &'a [SegmentMeta],
     skip: &'a [u64],
 ) -> impl Iterator<Item = &'a [SegmentMeta]> {
-    bucket.split(|meta| skip.contains(&meta.id)).filter(|run| !run.is_empty())
+    bucket
+        .split(|meta| skip.contains(&meta.id))
+        .filter(|run| !run.is_empty())
 }
 
 /// From which segment on a run is merged, if it is.
@@ -130,14 +137,26 @@ mod tests {
         assert_eq!(inputs(&[], &[]), None);
         assert_eq!(inputs(&[meta(1, 0, 100)], &[]), None);
         assert_eq!(inputs(&[meta(1, 0, 100), meta(2, 0, 30)], &[]), None);
-        assert_eq!(inputs(&[meta(1, 0, 100), meta(2, 0, 50)], &[]), Some(vec![1, 2]));
+        assert_eq!(
+            inputs(&[meta(1, 0, 100), meta(2, 0, 50)], &[]),
+            Some(vec![1, 2])
+        );
         let cascade = [meta(1, 0, 1_000), meta(2, 0, 100), meta(3, 0, 100)];
-        assert_eq!(inputs(&cascade, &[]), Some(vec![2, 3]), "the large one is left alone");
+        assert_eq!(
+            inputs(&cascade, &[]),
+            Some(vec![2, 3]),
+            "the large one is left alone"
+        );
     }
 
     #[test]
     fn only_neighbours_of_one_bucket_are_merged() {
-        let segments = [meta(1, 0, 100), meta(2, 0, 100), meta(3, 0, 100), meta(4, 1, 100)];
+        let segments = [
+            meta(1, 0, 100),
+            meta(2, 0, 100),
+            meta(3, 0, 100),
+            meta(4, 1, 100),
+        ];
         assert_eq!(inputs(&segments, &[2]), None);
         assert_eq!(inputs(&segments, &[1]), Some(vec![2, 3]));
         assert_eq!(inputs(&[meta(1, 0, 100), meta(2, 1, 100)], &[]), None);
@@ -145,7 +164,9 @@ mod tests {
 
     #[test]
     fn too_many_segments_are_merged_whatever_their_sizes() {
-        let falling: Vec<_> = (0..13).map(|id| meta(id, 0, 4_u64.pow(13 - id as u32))).collect();
+        let falling: Vec<_> = (0..13)
+            .map(|id| meta(id, 0, 4_u64.pow(13 - id as u32)))
+            .collect();
         assert!(inputs(&falling[..12], &[]).is_none());
         assert!(inputs(&falling, &[]).is_some());
     }
@@ -157,9 +178,15 @@ mod tests {
         for id in 0..1_000 {
             segments.push(meta(id, 0, 10));
             while let Some(choice) = choose(&segments, &[]) {
-                let first = segments.iter().position(|meta| meta.id == choice.inputs[0]).unwrap();
+                let first = segments
+                    .iter()
+                    .position(|meta| meta.id == choice.inputs[0])
+                    .unwrap();
                 let bytes = segments[first..].iter().map(|meta| meta.bytes).sum();
-                let merged = SegmentMeta { bytes, ..segments[first] };
+                let merged = SegmentMeta {
+                    bytes,
+                    ..segments[first]
+                };
                 written += bytes;
                 segments.truncate(first);
                 segments.push(merged);

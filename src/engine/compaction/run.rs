@@ -9,10 +9,10 @@ use crate::engine::compaction::choose::{Choice, choose, choose_all};
 use crate::engine::core::Core;
 use crate::engine::merge::DayMerge;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::directory::Entry;
 use crate::format::segment_meta::SegmentMeta;
 use crate::limits::MINUTES_PER_DAY;
 use crate::model::{Name, SeriesKey};
-use crate::format::directory::Entry;
 use crate::storage::segment::{Block, Segment, SegmentWriter, segment_file_name};
 
 /// Which series of the inputs go into the output.
@@ -24,7 +24,9 @@ impl Core {
         let _compacting = self.compaction.lock();
         let skip = self.work.lock().unmergeable.clone();
         let segments = self.manifest.lock().segments.clone();
-        let Some(choice) = choose(&segments, &skip) else { return Ok(false) };
+        let Some(choice) = choose(&segments, &skip) else {
+            return Ok(false);
+        };
         self.merge_or_skip(&choice)?;
         Ok(true)
     }
@@ -63,7 +65,13 @@ impl Core {
         let inputs: Vec<Arc<Segment>> = choice
             .inputs
             .iter()
-            .filter_map(|id| snapshot.state.segments.iter().find(|segment| segment.meta().id == *id))
+            .filter_map(|id| {
+                snapshot
+                    .state
+                    .segments
+                    .iter()
+                    .find(|segment| segment.meta().id == *id)
+            })
             .cloned()
             .collect();
         if inputs.len() != choice.inputs.len() {
@@ -76,7 +84,9 @@ impl Core {
             manifest.next_segment - 1
         };
         let output = write_merged(self, id, &inputs, choice.cold_before_day, keep)?;
-        self.disk.sync_dir().map_err(|error| Error::io("syncing the directory", error))?;
+        self.disk
+            .sync_dir()
+            .map_err(|error| Error::io("syncing the directory", error))?;
         let opened = match &output {
             Some(meta) => Some(Arc::new(Segment::open(&*self.disk, self.store_id, meta)?)),
             None => None,
@@ -86,14 +96,17 @@ impl Core {
             |manifest| {
                 manifest.segments.retain(|meta| !replaced(meta.id));
                 manifest.segments.extend(output);
-                manifest.segments.sort_by_key(|meta| (meta.bucket, meta.first_sequence));
+                manifest
+                    .segments
+                    .sort_by_key(|meta| (meta.bucket, meta.first_sequence));
                 Ok(())
             },
             |_, state| {
                 let segments = Arc::make_mut(&mut state.segments);
                 segments.retain(|segment| !replaced(segment.meta().id));
                 segments.extend(opened);
-                segments.sort_by_key(|segment| (segment.meta().bucket, segment.meta().first_sequence));
+                segments
+                    .sort_by_key(|segment| (segment.meta().bucket, segment.meta().first_sequence));
             },
         )?;
         for id in &choice.inputs {
@@ -113,11 +126,19 @@ fn write_merged(
     keep: Keep<'_>,
 ) -> Result<Option<SegmentMeta>> {
     let floor = core.floor();
-    let first = inputs.iter().map(|segment| segment.meta().first_sequence).min();
-    let last = inputs.iter().map(|segment| segment.meta().last_sequence).max();
-    let (Some(first), Some(last), Some(bucket)) =
-        (first, last, inputs.first().map(|segment| segment.meta().bucket))
-    else {
+    let first = inputs
+        .iter()
+        .map(|segment| segment.meta().first_sequence)
+        .min();
+    let last = inputs
+        .iter()
+        .map(|segment| segment.meta().last_sequence)
+        .max();
+    let (Some(first), Some(last), Some(bucket)) = (
+        first,
+        last,
+        inputs.first().map(|segment| segment.meta().bucket),
+    ) else {
         return Ok(None);
     };
     let mut members = Vec::new();
@@ -135,8 +156,14 @@ fn write_merged(
         return Ok(None);
     }
     let mut keys = members.iter().map(|(key, _)| key);
-    let mut writer =
-        SegmentWriter::create(&*core.disk, core.store_id, id, bucket, (first, last), &mut keys)?;
+    let mut writer = SegmentWriter::create(
+        &*core.disk,
+        core.store_id,
+        id,
+        bucket,
+        (first, last),
+        &mut keys,
+    )?;
     let mut merge = DayMerge::default();
     let mut page = Page::new(Family::Integer);
     for (key, parts) in &members {
@@ -171,7 +198,11 @@ fn entry(segment: &Segment, index: usize) -> Result<Entry> {
 
 fn own(key: [&str; 3]) -> Result<SeriesKey> {
     let [release, branch, metric] = key.map(Name::new);
-    Ok(SeriesKey { release: release?, branch: branch?, metric: metric? })
+    Ok(SeriesKey {
+        release: release?,
+        branch: branch?,
+        metric: metric?,
+    })
 }
 
 /// The merged days of one series.
@@ -188,7 +219,12 @@ fn merge_series(
         .collect::<Result<Vec<_>>>()?;
     let mut days = Vec::new();
     for (part, block) in blocks.iter().enumerate() {
-        days.extend(block.pages().enumerate().map(|(at, info)| (info.day, part, at)));
+        days.extend(
+            block
+                .pages()
+                .enumerate()
+                .map(|(at, info)| (info.day, part, at)),
+        );
     }
     // By day, then by sequence: what a gauge's last write is depends on it.
     days.sort_unstable();
@@ -226,7 +262,9 @@ fn walk(
         let mut least: Option<[&str; 3]> = None;
         parts.clear();
         for (input, segment) in inputs.iter().enumerate() {
-            let Some((release, branch, metric)) = segment.series()?.key(at[input]) else { continue };
+            let Some((release, branch, metric)) = segment.series()?.key(at[input]) else {
+                continue;
+            };
             let key = [release, branch, metric];
             match least.map(|least| key.cmp(&least)) {
                 Some(std::cmp::Ordering::Greater) => {}

@@ -119,8 +119,7 @@ impl<'a> Block<'a> {
     /// lost. [`crate::ErrorKind::InvalidInput`] beyond the last page.
     pub fn payload(&self, index: usize) -> Result<&'a [u8]> {
         let page = self.page_entry(index)?;
-        self.read_payload(&page)
-            .map_err(|damage| damage.to_error())
+        self.read_payload(&page).map_err(|damage| damage.to_error())
     }
 
     /// The page at `index`, decoded into `out`, in the buffers it has.
@@ -184,8 +183,10 @@ impl<'a> Block<'a> {
     pub(super) fn page_damage(&self, page: &PageEntry, at: usize, what: &'static str) -> Damage {
         let offset = self.entry.block_offset + (page.start + at) as u64;
         let start = self.bucket() * MINUTES_PER_BUCKET + page.day * MINUTES_PER_DAY;
-        Damage::harmless(&self.segment.name, offset, what)
-            .losing(self.series.series_key(&self.entry), start..start + MINUTES_PER_DAY)
+        Damage::harmless(&self.segment.name, offset, what).losing(
+            self.series.series_key(&self.entry),
+            start..start + MINUTES_PER_DAY,
+        )
     }
 
     fn page_entry(&self, index: usize) -> Result<PageEntry> {

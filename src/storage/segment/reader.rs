@@ -17,8 +17,8 @@ use crate::model::SeriesKey;
 use crate::storage::damage::Damage;
 use crate::storage::disk::{Disk, Open};
 
-use super::series::SeriesIndex;
 use super::Block;
+use super::series::SeriesIndex;
 
 /// An immutable file of sealed series.
 #[derive(Debug)]
@@ -137,7 +137,8 @@ impl Segment {
         }
         if self.dictionary_bytes.unwrap_or(trailer.dictionary_bytes) != trailer.dictionary_bytes {
             let what = "header and trailer disagree about the dictionary";
-            self.open_damage.push(Damage::harmless(&self.name, 48, what));
+            self.open_damage
+                .push(Damage::harmless(&self.name, 48, what));
         }
         self.dictionary_bytes = Some(trailer.dictionary_bytes);
         self.trailer = Some((trailer, layout));
@@ -162,6 +163,12 @@ impl Segment {
     #[must_use]
     pub fn meta(&self) -> &SegmentMeta {
         &self.meta
+    }
+
+    /// The whole file.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Its file, relative to the store.
@@ -206,7 +213,8 @@ impl Segment {
         let entry = series
             .entry(index)
             .ok_or_else(|| Error::invalid("a series that the segment does not have"))?;
-        self.read_block(series, &entry).map_err(|damage| damage.to_error())
+        self.read_block(series, &entry)
+            .map_err(|damage| damage.to_error())
     }
 
     pub(super) fn read_block<'a>(

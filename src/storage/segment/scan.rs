@@ -46,7 +46,9 @@ pub fn scan(bytes: &[u8], segment_id: u64, offset: u64, bucket: u32) -> Vec<Foun
         gap_start = position;
     }
     if gap_start < bytes.len() {
-        found.push(Found::Gap(offset + gap_start as u64..offset + bytes.len() as u64));
+        found.push(Found::Gap(
+            offset + gap_start as u64..offset + bytes.len() as u64,
+        ));
     }
     found
 }

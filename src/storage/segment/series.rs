@@ -186,9 +186,14 @@ pub(super) fn read_dictionary(segment: &Segment, offset: u64) -> Result<Dictiona
     let bad = |at: usize, what| Damage::harmless(&segment.name, offset + at as u64, what);
     let (dictionary, length) = Dictionary::decode(bytes, segment.meta.id, offset)
         .map_err(|corrupt| bad(corrupt.at, corrupt.what))?;
-    let expected = segment.dictionary_bytes.map_or(length, |bytes| bytes as usize);
+    let expected = segment
+        .dictionary_bytes
+        .map_or(length, |bytes| bytes as usize);
     if length != expected {
-        return Err(bad(12, "the dictionary is not as long as header or trailer say"));
+        return Err(bad(
+            12,
+            "the dictionary is not as long as header or trailer say",
+        ));
     }
     Ok(dictionary)
 }
@@ -239,11 +244,19 @@ fn rebuild(
         Found::Dictionary(copy) => Some(Dictionary::clone(copy)),
         _ => None,
     });
-    let dictionary = dictionary
-        .or_else(|| copies.next())
-        .ok_or_else(|| segment.losing_all(HEADER_BYTES as u64, "no copy of the dictionary is left", None))?;
+    let dictionary = dictionary.or_else(|| copies.next()).ok_or_else(|| {
+        segment.losing_all(
+            HEADER_BYTES as u64,
+            "no copy of the dictionary is left",
+            None,
+        )
+    })?;
     let entries = entries_of(segment, &dictionary, found, &mut damage);
-    let bytes: Bytes = entries.iter().flat_map(Entry::encode).collect::<Vec<u8>>().into();
+    let bytes: Bytes = entries
+        .iter()
+        .flat_map(Entry::encode)
+        .collect::<Vec<u8>>()
+        .into();
     let directory = Directory::new(bytes, bucket, counts(&dictionary), start..end, false)
         .map_err(|corrupt| segment.losing_all(start, corrupt.what, None))?;
     Ok(SeriesIndex {

@@ -4,6 +4,7 @@ use crate::codec::{self, Page};
 use crate::format::block::{Place, Prefix};
 use crate::format::checksum::hash64;
 use crate::format::directory::Entry;
+use crate::format::trailer::file_hash;
 use crate::limits::MINUTES_PER_DAY;
 use crate::storage::damage::Damage;
 
@@ -24,6 +25,17 @@ impl Segment {
             found: false,
         };
         verifier.run();
+    }
+
+    /// Whether the file is to the last byte what was written: its hash, and
+    /// what the manifest says of it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.trailer.is_some_and(|(trailer, layout)| {
+            self.open_damage.is_empty()
+                && hash64(self.slice(0, layout.trailer)) == trailer.hash
+                && file_hash(self.slice(layout.trailer, self.meta.bytes)) == self.meta.hash
+        })
     }
 }
 
@@ -147,7 +159,10 @@ impl Verifier<'_> {
             Some(u32::from(prefix.last_minute)),
         );
         if (first, last) != told && !self.found {
-            self.harmless(place.offset, "the block's first and last minute are not those of its pages");
+            self.harmless(
+                place.offset,
+                "the block's first and last minute are not those of its pages",
+            );
         }
     }
 

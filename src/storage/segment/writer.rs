@@ -11,9 +11,7 @@ use crate::format::directory::{ENTRY_BYTES, Entry};
 use crate::format::header::{Header, Identity, segment_file_name};
 use crate::format::segment_meta::SegmentMeta;
 use crate::format::trailer::{Trailer, file_hash};
-use crate::limits::{
-    DAYS_PER_BUCKET, MINUTES_PER_DAY, PAGE_BYTES_MAX, SEGMENT_SERIES_MAX,
-};
+use crate::limits::{DAYS_PER_BUCKET, MINUTES_PER_DAY, PAGE_BYTES_MAX, SEGMENT_SERIES_MAX};
 use crate::model::{Kind, Name, SeriesKey};
 use crate::storage::disk::{Disk, DiskFile, Open};
 
@@ -66,9 +64,8 @@ impl<'a> SegmentWriter<'a> {
         sequences: (u64, u64),
         keys: &mut dyn Iterator<Item = &SeriesKey>,
     ) -> Result<Self> {
-        let dictionary = dictionary_of(keys).ok_or_else(|| {
-            Error::new(ErrorKind::Limit, "more names than one segment can hold")
-        })?;
+        let dictionary = dictionary_of(keys)
+            .ok_or_else(|| Error::new(ErrorKind::Limit, "more names than one segment can hold"))?;
         let encoded_dictionary = dictionary.encode();
         let temporary = format!("{}.tmp", segment_file_name(id));
         let created = disk.open(&temporary, Open::Create).or_else(|error| {
@@ -79,8 +76,8 @@ impl<'a> SegmentWriter<'a> {
             disk.remove(&temporary)?;
             disk.open(&temporary, Open::Create)
         });
-        let file = created
-            .map_err(|error| Error::io("creating a segment", error).in_file(&temporary))?;
+        let file =
+            created.map_err(|error| Error::io("creating a segment", error).in_file(&temporary))?;
         let mut writer = SegmentWriter {
             disk,
             output: Output::new(file, &temporary),
@@ -308,7 +305,8 @@ impl<'a> SegmentWriter<'a> {
         if !pages.is_sorted_by(|a, b| a.0 < b.0) || !pages.iter().all(fits) {
             return Err(Error::invalid("pages that do not fit the segment"));
         }
-        let minute = |day: u32, minute: u16| (day - first_day) * MINUTES_PER_DAY + u32::from(minute);
+        let minute =
+            |day: u32, minute: u16| (day - first_day) * MINUTES_PER_DAY + u32::from(minute);
         let ends = pages.first().zip(pages.last()).and_then(|(first, last)| {
             let from = minute(first.0, first.1.presence.first()?);
             let to = minute(last.0, last.1.presence.last()?);
@@ -338,11 +336,8 @@ impl<'a> SegmentWriter<'a> {
 
     fn write_dictionary(&mut self) -> Result<()> {
         let mut copy = Vec::with_capacity(self.encoded_dictionary.len());
-        self.encoded_dictionary.put(
-            self.identity.segment_id,
-            self.output.position,
-            &mut copy,
-        );
+        self.encoded_dictionary
+            .put(self.identity.segment_id, self.output.position, &mut copy);
         self.output.write(&copy)
     }
 }
@@ -367,7 +362,10 @@ pub(super) const fn family_of(kind: Kind) -> Family {
 fn dictionary_of(keys: &mut dyn Iterator<Item = &SeriesKey>) -> Option<Dictionary> {
     let mut sorts: [BTreeSet<&Name>; 3] = Default::default();
     for key in keys {
-        for (names, name) in sorts.iter_mut().zip([&key.release, &key.branch, &key.metric]) {
+        for (names, name) in sorts
+            .iter_mut()
+            .zip([&key.release, &key.branch, &key.metric])
+        {
             names.insert(name);
         }
     }
