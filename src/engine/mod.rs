@@ -22,3 +22,6 @@ pub mod state;
 pub mod store;
 pub mod verify;
 pub mod worker;
+
+#[cfg(test)]
+mod tests;
