@@ -15,6 +15,7 @@ pub mod open;
 pub mod options;
 pub mod reader;
 pub mod recovery;
+pub mod repair;
 pub mod replay;
 pub mod retention;
 pub mod series;
