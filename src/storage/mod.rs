@@ -1,7 +1,11 @@
 //! Files: the only rooms with paths, and the only one with a mapping.
 #![cfg_attr(
     not(test),
-    allow(dead_code, reason = "used by the engine, which is yet to come")
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "used by the engine, which is yet to come"
+    )
 )]
 
 pub mod disk;

@@ -50,7 +50,7 @@
 //! **The medium rots** ([`SimDisk::damage`]): any bytes of any file are other
 //! ones, or gone, to every reader from then on.
 //!
-//! Not in the model: errors of a mapping (SIGBUS), reads that differ from call
+//! Not in the model: errors of a mapping (SIGBUS; here it is a copy), reads that differ from call
 //! to call, time, and several machines on one medium.
 
 mod calls;
@@ -264,6 +264,8 @@ impl SimDisk {
         let id = state.find(name)?;
         let node = state.node(id);
         node.effects.clear();
+        // Let go of first, so that the change is made in place.
+        node.durable = Arc::default();
         change(Arc::make_mut(&mut node.cached));
         node.durable = Arc::clone(&node.cached);
         Ok(())
