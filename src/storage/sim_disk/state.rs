@@ -51,8 +51,8 @@ pub(super) enum ContentChange {
         offset: usize,
         length: usize,
         grows: bool,
-        /// The sectors touched, as the cache held them after the write: what
-        /// the medium gets is never less than what was in the sector before.
+        /// The sectors touched, as the cache held them after the write, zeros
+        /// beyond the end: what earlier writes put there is in it.
         image: Vec<u8>,
     },
     SetLen {
@@ -259,13 +259,15 @@ impl State {
             cached.resize(end, 0);
         }
         cached[offset..end].copy_from_slice(bytes);
-        let image = offset / SECTOR_BYTES * SECTOR_BYTES
-            ..end.next_multiple_of(SECTOR_BYTES).min(cached.len());
+        let first = offset / SECTOR_BYTES * SECTOR_BYTES;
+        let last = end.next_multiple_of(SECTOR_BYTES);
+        let mut image = cached[first..last.min(cached.len())].to_vec();
+        image.resize(last - first, 0);
         let change = ContentChange::Write {
             offset,
             length: bytes.len(),
             grows,
-            image: cached[image].to_vec(),
+            image,
         };
         node.effects.push(Effect { order, change });
     }
@@ -307,9 +309,12 @@ impl State {
 
     /// Makes the names durable, as far as `outcome` lets it.
     pub fn sync_dir(&mut self, outcome: Outcome) {
-        if self.lying || outcome == Outcome::Nothing {
-            return;
+        if !self.lying && outcome != Outcome::Nothing {
+            self.make_names_durable(outcome);
         }
+    }
+
+    pub fn make_names_durable(&mut self, outcome: Outcome) {
         for (index, effect) in std::mem::take(&mut self.pending).iter().enumerate() {
             if reaches(outcome, index, &mut self.random) {
                 effect.apply(&mut self.durable);

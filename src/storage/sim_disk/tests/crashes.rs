@@ -66,6 +66,19 @@ fn a_sector_holds_one_state_of_the_cache() {
     );
 }
 
+/// A cut that was lost, and a write after it that was not: the sector is as the
+/// cache had it then, zeros beyond the end and all.
+#[test]
+fn a_sector_remembers_a_lost_cut() {
+    let (disk, file) = disk_with(&[b'o'; 600]);
+    file.set_len(4).unwrap();
+    file.write_at(0, b"new").unwrap();
+    let content = disk.crash_with_subset(0b10).content("a").unwrap();
+    assert_eq!(content.len(), 600);
+    assert_eq!(&content[..6], b"newo\0\0");
+    assert_eq!(content[511..513], [0, b'o']);
+}
+
 #[test]
 fn an_unsynced_length_may_be_lost() {
     let (disk, file) = disk_with(b"whole");
