@@ -17,7 +17,7 @@ use super::page::{self, CELLS_MAX, Column, Family, Page};
 use super::{gauge, presence_code, put};
 
 /// The column's tag: the values stand in a page of the block's chunk.
-pub const COLD: u8 = 8;
+pub const COLD: u8 = 9;
 
 /// Integers, as what they are above a base.
 const INTEGERS: u8 = 1;
@@ -455,7 +455,7 @@ mod tests {
             bytes.extend(chunk);
             if let Ok(meta) = ColdMeta::parse(&bytes, family) {
                 let mut out = Page::new(family);
-                let page = [&[0x81][..], &page].concat();
+                let page = [&[0x91][..], &page].concat();
                 let _ = decode(&page, family, Some(&meta), &mut out);
                 prop_assert_eq!(out.column.len(), out.presence.count());
             }

@@ -67,7 +67,10 @@ fn counts(days: usize, rate: f64, missing: f64, keep_zeros: bool) -> Vec<Page> {
                 values.push(value);
             }
         }
-        Page { presence, column: Column::Ints(values) }
+        Page {
+            presence,
+            column: Column::Ints(values),
+        }
     };
     (0..days).map(|_| day()).collect()
 }
@@ -143,13 +146,31 @@ fn report(label: &str, entropy: f64, pages: &[Page]) {
 fn measure_counts() {
     for exponent in -2..=4 {
         let rate = 10_f64.powi(exponent);
-        let entropy: f64 = (0..MINUTES).map(|m| poisson_entropy(rate_at(rate, m))).sum();
+        let entropy: f64 = (0..MINUTES)
+            .map(|m| poisson_entropy(rate_at(rate, m)))
+            .sum();
         let entropy = entropy / f64::from(MINUTES);
-        report(&format!("{rate} a minute, 32 d"), entropy, &counts(32, rate, 0.0, true));
-        report(&format!("{rate}, 7 d"), entropy, &counts(7, rate, 0.0, true));
-        report(&format!("{rate}, 2 % missing"), entropy, &counts(32, rate, 0.02, true));
+        report(
+            &format!("{rate} a minute, 32 d"),
+            entropy,
+            &counts(32, rate, 0.0, true),
+        );
+        report(
+            &format!("{rate}, 7 d"),
+            entropy,
+            &counts(7, rate, 0.0, true),
+        );
+        report(
+            &format!("{rate}, 2 % missing"),
+            entropy,
+            &counts(32, rate, 0.02, true),
+        );
         if rate < 10.0 {
-            report(&format!("{rate}, zeros absent"), f64::NAN, &counts(32, rate, 0.0, false));
+            report(
+                &format!("{rate}, zeros absent"),
+                f64::NAN,
+                &counts(32, rate, 0.0, false),
+            );
         }
     }
 }
@@ -177,7 +198,13 @@ fn experiment_pco() {
     for exponent in -2..=4 {
         let rate = 10_f64.powi(exponent);
         let pages = counts(32, rate, 0.0, true);
-        let values: Vec<u32> = pages.iter().flat_map(|p| match &p.column { Column::Ints(v) => v.iter().map(|v| *v as u32).collect::<Vec<_>>(), _ => vec![] }).collect();
+        let values: Vec<u32> = pages
+            .iter()
+            .flat_map(|p| match &p.column {
+                Column::Ints(v) => v.iter().map(|v| *v as u32).collect::<Vec<_>>(),
+                _ => vec![],
+            })
+            .collect();
         for (name, level, delta) in [
             ("noop8", 8, DeltaSpec::NoOp),
             ("noop12", 12, DeltaSpec::NoOp),
@@ -214,8 +241,12 @@ fn experiment_pco() {
                 println!("{rate} {name} {}: {:.3} bits, meta {} write {w:.1} M/s read {:.0} M/s {:?}", stringify!($t), size as f64 * 8.0 / values.len() as f64, meta.len(), speed / 1e6, cd.meta().delta_encoding);
             }} }
             go!(u16);
-            if name == "noop8" || name == "conv6-8" { go!(u32); }
-            if name == "noop8" { go!(u64); }
+            if name == "noop8" || name == "conv6-8" {
+                go!(u32);
+            }
+            if name == "noop8" {
+                go!(u64);
+            }
         }
     }
 }

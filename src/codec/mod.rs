@@ -7,11 +7,13 @@
 mod bits;
 mod cold;
 pub mod cursor;
+mod frames;
 mod gauge;
 #[cfg(test)]
 mod measure;
 mod pack;
 mod page;
+mod places;
 mod presence;
 mod presence_code;
 pub mod put;
