@@ -6,6 +6,8 @@
 
 mod bits;
 mod cold;
+#[cfg(test)]
+mod cold_tests;
 pub mod cursor;
 mod frames;
 mod gauge;
