@@ -10,7 +10,7 @@ use super::page::CELLS_MAX;
 use super::put;
 
 /// Values of a frame; the last one of a column may hold fewer.
-pub const FRAME: usize = 128;
+pub const FRAME: usize = 64;
 
 const FRAMES_MAX: usize = CELLS_MAX.div_ceil(FRAME);
 
