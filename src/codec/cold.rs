@@ -203,6 +203,11 @@ fn read_page<T: Number>(chunk: &ChunkDecompressor<T>, cursor: &mut Cursor<'_>, o
 pub fn encode_cold(pages: &[&Page]) -> Option<ColdBlock> {
     let mut hot = Vec::new();
     pages.iter().for_each(|page| page::encode(page, &mut hot));
+    encode_together(pages).filter(|block| block.size() < hot.len())
+}
+
+/// [`encode_cold`], whatever it costs.
+pub(super) fn encode_together(pages: &[&Page]) -> Option<ColdBlock> {
     let counts: Vec<usize> = pages.iter().map(|page| page.column.len()).collect();
     let mut block = match pages.first()?.column {
         Column::Ints(_) => {
@@ -238,7 +243,7 @@ pub fn encode_cold(pages: &[&Page]) -> Option<ColdBlock> {
             bytes
         })
         .collect();
-    (block.size() < hot.len()).then_some(block)
+    Some(block)
 }
 
 impl ColdBlock {

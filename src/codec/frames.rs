@@ -1,4 +1,4 @@
-//! Frames of 128 integers, each stored as its distance from the lowest of its
+//! Frames of 64 integers, each stored as its distance from the lowest of its
 //! frame at the width the frame needs.
 //!
 //! All headers stand before all packed bits, and are packed themselves, so
@@ -9,7 +9,8 @@ use super::cursor::Cursor;
 use super::page::CELLS_MAX;
 use super::put;
 
-/// Values of a frame; the last one of a column may hold fewer.
+/// Values of a frame; the last one of a column may hold fewer. Measured on
+/// counts: 128 cost up to 4 % more bytes, 32 up to a quarter of the speed.
 pub const FRAME: usize = 64;
 
 const FRAMES_MAX: usize = CELLS_MAX.div_ceil(FRAME);
