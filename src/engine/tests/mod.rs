@@ -3,6 +3,7 @@
 mod commit;
 mod concurrent;
 mod model;
+mod repair;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
