@@ -93,7 +93,7 @@ fn every_failing_call_is_an_error_and_leaves_no_segment() {
         }
         writer.finish()
     };
-    for call in [Call::Open, Call::Write, Call::Sync, Call::Rename] {
+    for call in [Call::Create, Call::Write, Call::Sync, Call::Rename] {
         let disk = SimDisk::new(1);
         disk.inject(Fault::on(&[call]).kind(std::io::ErrorKind::StorageFull));
         let error = attempt(&disk).unwrap_err();
