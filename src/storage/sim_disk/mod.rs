@@ -21,6 +21,7 @@
 //! * A file that grew may have any length in between, to the byte. Where the
 //!   length went ahead of the content stand zeros, or stale bytes of a file
 //!   removed before, or noise.
+//! * A file that was cut may have its old length, and zeros in what was cut.
 //! * A renaming happens or does not: afterwards the file has the one name or
 //!   the other, and what it replaced is there or is not, together. Creations
 //!   and removals likewise. But each happens or not for itself, even if a later

@@ -31,14 +31,14 @@ fn what_a_crash_may_lose_is_listed() {
     let unnamed = disk.open("c", Open::Create).unwrap();
     disk.remove("c").unwrap();
     unnamed.write_at(0, b"nobody sees this").unwrap();
-    let write = |offset, length, grows| Change::Write {
+    let write = |offset, length, grown| Change::Write {
         offset,
         length,
-        grows,
+        grown,
     };
     let expected = [
-        ("b", write(2, 3, true)),
-        ("b", write(0, 1, false)),
+        ("b", write(2, 3, 1)),
+        ("b", write(0, 1, 0)),
         ("a", Change::Rename { to: "b".into() }),
         ("b", Change::SetLen { from: 5, to: 3 }),
         ("c", Change::Create),
@@ -90,6 +90,42 @@ fn an_unsynced_length_may_be_lost() {
     );
     file.sync().unwrap();
     assert_eq!(outcomes(&disk, "a"), [some(b"wh\0\0")]);
+}
+
+/// Found on ext4 and on xfs, which zero the rest of a page before they log the
+/// new length.
+#[test]
+fn an_unsynced_cut_may_leave_zeros_and_no_cut() {
+    let (disk, file) = disk_with(&[b'o'; 1100]);
+    file.set_len(500).unwrap();
+    let torn = |sectors| {
+        let after = disk.crash(&mut |_: &Unsynced| {
+            Fate::Torn(Tear {
+                sectors,
+                length: 0,
+                filler: Filler::Zeros,
+            })
+        });
+        after.content("a").unwrap()
+    };
+    let expected = |zeros: std::ops::Range<usize>| {
+        let mut content = [b'o'; 1100];
+        content[zeros].fill(0);
+        content
+    };
+    assert_eq!(torn(0), expected(0..0));
+    assert_eq!(torn(0b1), expected(500..512));
+    assert_eq!(torn(0b10), expected(512..1024));
+    assert_eq!(torn(u64::MAX), expected(500..1100));
+}
+
+#[test]
+fn an_unsynced_growth_may_go_part_of_the_way() {
+    let (disk, file) = disk_with(b"old");
+    file.set_len(1000).unwrap();
+    let after = disk.crash(&mut |_: &Unsynced| Fate::prefix(600));
+    let content = after.content("a").unwrap();
+    assert_eq!(content, [&b"old"[..], &[0; 600]].concat());
 }
 
 #[test]
