@@ -14,6 +14,7 @@
 //!     cargo test --release real_power_cuts -- --ignored --nocapture
 //! ```
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,6 +44,9 @@ struct Player<'a> {
     files: BTreeMap<&'static str, Box<dyn DiskFile>>,
 }
 
+/// Each file's length at the start.
+const START_BYTES: usize = 1_100;
+
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
 impl<'a> Player<'a> {
@@ -54,7 +58,9 @@ impl<'a> Player<'a> {
         for name in ["a", "b"] {
             player.play(&Step::Create(name)).unwrap();
             let letter = char::from(name.as_bytes()[0]);
-            player.play(&Step::Write(name, 0, 1100, letter)).unwrap();
+            player
+                .play(&Step::Write(name, 0, START_BYTES, letter))
+                .unwrap();
             player.play(&Step::Sync(name)).unwrap();
         }
         player.play(&Step::SyncDir).unwrap();
@@ -136,7 +142,7 @@ fn play_on_both(directory: &Path, random: &mut Random) -> (SimDisk, Vec<Step>) {
             nudge.output().unwrap();
         }
         steps.push(step);
-        if sim.unsynced().len() >= 7 {
+        if sim.unsynced().len() >= 6 {
             break;
         }
     }
@@ -145,7 +151,7 @@ fn play_on_both(directory: &Path, random: &mut Random) -> (SimDisk, Vec<Step>) {
 
 /// What an effect within one sector can come to: content and length may reach
 /// the medium apart.
-fn parts(effect: &Unsynced) -> Vec<Fate> {
+fn parts(effect: &Unsynced, lengths: &BTreeSet<u64>) -> Vec<Fate> {
     let torn = |sectors, length| {
         Fate::Torn(Tear {
             sectors,
@@ -155,9 +161,17 @@ fn parts(effect: &Unsynced) -> Vec<Fate> {
     };
     let mut fates = vec![Fate::Lost, Fate::Whole];
     match effect.change {
-        Change::Write { length, grown, .. } if grown > 0 => {
-            fates.push(torn(0, length));
-            fates.push(Fate::prefix(length.saturating_sub(grown)));
+        Change::Write {
+            offset,
+            length,
+            grown,
+        } => {
+            let covers = |end: &&u64| (offset + 1..offset + length).contains(*end);
+            let ends = lengths.iter().filter(covers);
+            fates.extend(ends.map(|end| Fate::prefix(end - offset)));
+            if grown > 0 {
+                fates.push(torn(0, length));
+            }
         }
         Change::SetLen { from, to } if to < from => fates.push(torn(u64::MAX, 0)),
         _ => {}
@@ -165,9 +179,30 @@ fn parts(effect: &Unsynced) -> Vec<Fate> {
     fates
 }
 
+/// The lengths that files had: the content of a write may reach the medium and
+/// the length stay at any of these.
+fn lengths(effects: &[Unsynced]) -> BTreeSet<u64> {
+    let of = |effect: &Unsynced| match effect.change {
+        Change::Write {
+            offset,
+            length,
+            grown,
+        } => [offset + length, offset + length - grown],
+        Change::SetLen { from, to } => [from, to],
+        _ => [START_BYTES as u64; 2],
+    };
+    let start = [START_BYTES as u64];
+    effects.iter().flat_map(of).chain(start).collect()
+}
+
 /// The disk after every combination of those.
 fn crashes_by_part(disk: &SimDisk) -> impl Iterator<Item = SimDisk> {
-    let choices: Vec<_> = disk.unsynced().iter().map(parts).collect();
+    let effects = disk.unsynced();
+    let lengths = lengths(&effects);
+    let choices: Vec<_> = effects
+        .iter()
+        .map(|effect| parts(effect, &lengths))
+        .collect();
     let total: usize = choices.iter().map(Vec::len).product();
     (0..total).map(move |mut combination| {
         let mut choices = choices.iter();
