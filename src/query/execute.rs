@@ -206,7 +206,10 @@ impl<'q> Context<'q> {
                 wants_first: self.wants_first,
             };
             output.begin(&self.shape);
-            scan::read(self.snapshot, series, &task, scratch, &mut output.run)?;
+            let stored = series.partition_point(|found| found.source != MEMTABLES);
+            let (stored, recent) = series.split_at(stored);
+            let recent = recent.first().map(|found| found.index);
+            scan::read(self.snapshot, stored, recent, &task, scratch, &mut output.run)?;
             output.end(first.key(), &task, &self.shape)?;
         }
         Ok(())

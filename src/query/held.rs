@@ -4,7 +4,8 @@ use crate::engine::state::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::MINUTE_END;
 use crate::model::{Metric, Minute, Name, Pattern, Role};
-use crate::query::gather::{Choice, Found, Gather, MEMTABLES, Recent, check_broken};
+use crate::query::accumulate::earlier;
+use crate::query::gather::{Choice, Found, Gather, MEMTABLES, Recent, check_broken, check_lost};
 use crate::query::request::{Query, chosen};
 use crate::query::result::Held;
 use crate::query::scan::{Scratch, first_cell};
@@ -101,10 +102,16 @@ fn first_minute(snapshot: &Snapshot, release: &str) -> Result<Option<u32>> {
     let mut first = None;
     for found in &series {
         let minute = first_cell(snapshot, found, snapshot.state.floor, &mut scratch)?;
-        first = crate::query::accumulate::earlier(first, minute);
+        first = earlier(first, minute);
     }
     // What can not be read may have come before.
-    check_broken(snapshot, &(0..first.unwrap_or(MINUTE_END)))?;
+    let before = 0..first.unwrap_or(MINUTE_END);
+    for segment in snapshot.state.segments.iter() {
+        if segment.meta().first_minute < before.end {
+            check_lost(segment, &before, choice)?;
+        }
+    }
+    check_broken(snapshot, &before)?;
     Ok(first)
 }
 
@@ -113,8 +120,9 @@ fn gather_all<'a>(
     recent: &'a Recent,
     choice: Choice<'_>,
 ) -> Result<Gather<'a>> {
-    let segments = snapshot.state.segments.iter().zip(0..).map(|(segment, source)| (source, &**segment));
-    Gather::new(segments, recent, choice)
+    let segments = snapshot.state.segments.iter().zip(0..);
+    let readable = segments.filter(|(segment, _)| segment.series().is_ok());
+    Gather::new(readable.map(|(segment, source)| (source, &**segment)), recent, choice)
 }
 
 /// Whether a series has a cell that is not below the floor.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::engine::state::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{MINUTE_END, MINUTES_PER_DAY};
-use crate::model::{Kind, Minute, Name, Pattern};
+use crate::model::{Kind, Minute, Pattern};
 use crate::query::execute;
 use crate::query::result::Table;
 
@@ -308,9 +308,4 @@ impl Query<'_> {
 /// Whether any of `patterns` matches, or there are none.
 pub(super) fn chosen(patterns: &[Pattern], name: &str) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name))
-}
-
-/// A name of a table: those that come from files and memtables are names already.
-pub(super) fn name(text: &str) -> Result<Name> {
-    Name::new(text)
 }

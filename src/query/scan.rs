@@ -80,22 +80,20 @@ struct Source<'a> {
     entry: Entry,
 }
 
-/// Reads the series that lies where `found` says, sources ascending, to the
-/// end of `run`.
+/// Reads a series to the end of `run`: from the segments in which it lies,
+/// ascending, and from memtables, where it has the number `recent`.
 ///
 /// # Errors
 /// Damage to bytes that are needed; a sum beyond 128 bits.
 pub fn read(
     snapshot: &Snapshot,
-    found: &[Found],
+    stored: &[Found],
+    recent: Option<u32>,
     task: &Task,
     scratch: &mut Scratch,
     run: &mut Run,
 ) -> Result<()> {
     let segments = &snapshot.state.segments;
-    let stored = found.partition_point(|found| found.source != MEMTABLES);
-    let (stored, recent) = found.split_at(stored);
-    let recent = recent.first().map(|found| found.index);
     let mut recent_minutes = recent.map_or(0..0, |id| recent_span(snapshot, id, &task.window));
     let mut stored = stored.iter().peekable();
     let mut sources = Vec::with_capacity(stored.len());
