@@ -28,7 +28,7 @@ fn days(count: u64, mut column: impl FnMut(&mut dyn FnMut() -> u64, usize) -> Co
 
 fn integers(shift: u32, base: i64) -> Vec<Page> {
     days(3, |noise, count| {
-        let value = |_| base.wrapping_add((noise() * noise() >> shift) as i64);
+        let value = |_| base.wrapping_add(((noise() * noise()) >> shift) as i64);
         Column::Ints((0..count).map(value).collect())
     })
 }

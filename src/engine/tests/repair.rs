@@ -47,10 +47,18 @@ fn only(disk: &SimDisk, part: &str) -> String {
 fn a_sound_store_is_left_as_it_is() {
     let disk = SimDisk::new(1);
     let model = filled(&disk, 0..5);
-    let before: Vec<_> = disk.names().iter().map(|name| disk.content(name).unwrap()).collect();
+    let before: Vec<_> = disk
+        .names()
+        .iter()
+        .map(|name| disk.content(name).unwrap())
+        .collect();
     let repair = repair_on(&disk).unwrap();
     assert!(repair.damage.is_empty());
-    let after: Vec<_> = disk.names().iter().map(|name| disk.content(name).unwrap()).collect();
+    let after: Vec<_> = disk
+        .names()
+        .iter()
+        .map(|name| disk.content(name).unwrap())
+        .collect();
     assert_eq!(before, after);
     assert_eq!(read(&disk), model);
 }
@@ -80,10 +88,22 @@ fn damage_in_the_middle_of_a_log_costs_its_frame_alone() {
         let refused = Store::open_on(Arc::new(disk.clone()), small()).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Corruption);
         let repair = repair_on(&disk).unwrap();
-        assert!(repair.actions.iter().any(|action| action.contains("source")), "{repair:?}");
+        assert!(
+            repair
+                .actions
+                .iter()
+                .any(|action| action.contains("source")),
+            "{repair:?}"
+        );
         assert_eq!(cells(&open(&disk).unwrap().snapshot()).unwrap(), seen);
-        assert!(disk.names().iter().any(|name| name.contains("damaged")), "kept aside");
-        let again = Reader::open_on(Arc::new(disk.read_only())).unwrap().verify().unwrap();
+        assert!(
+            disk.names().iter().any(|name| name.contains("damaged")),
+            "kept aside"
+        );
+        let again = Reader::open_on(Arc::new(disk.read_only()))
+            .unwrap()
+            .verify()
+            .unwrap();
         assert!(again.is_sound(), "{:?}", again.damage);
     }
     assert_eq!(costs, [METRICS.len()].into(), "one batch each");
@@ -101,7 +121,12 @@ fn a_torn_tail_is_dropped_and_counted_after_a_crash_alone() {
         let mut model = models[round as usize].clone();
         writes.iter().for_each(|write| apply(&mut model, write));
         models.push(model);
-        let log = disk.names().into_iter().filter(|name| name.starts_with("wal-")).max().unwrap();
+        let log = disk
+            .names()
+            .into_iter()
+            .filter(|name| name.starts_with("wal-"))
+            .max()
+            .unwrap();
         lengths.push((log.clone(), disk.content(&log).unwrap().len()));
     }
     let crashed = disk.kill();
@@ -113,7 +138,11 @@ fn a_torn_tail_is_dropped_and_counted_after_a_crash_alone() {
         let whole = lengths.iter().filter(|(_, end)| *end <= cut).count();
         assert_eq!(read(&disk), models[whole], "cut at {cut}");
         let store = open(&disk).unwrap();
-        let good = if whole == 0 { HEADER_BYTES } else { lengths[whole - 1].1 };
+        let good = if whole == 0 {
+            HEADER_BYTES
+        } else {
+            lengths[whole - 1].1
+        };
         assert_eq!(store.recovered().torn_bytes, (cut - good) as u64);
         assert_eq!(cells(&store.snapshot()).unwrap(), models[whole]);
     }
@@ -130,7 +159,10 @@ fn a_sealed_log_cut_short_is_damage() {
     assert_eq!(refused.kind(), ErrorKind::Corruption);
     assert!(refused.to_string().contains(&log), "{refused}");
     repair_on(&disk).unwrap();
-    assert_eq!(cells(&open(&disk).unwrap().snapshot()).unwrap().len(), 5 * METRICS.len());
+    assert_eq!(
+        cells(&open(&disk).unwrap().snapshot()).unwrap().len(),
+        5 * METRICS.len()
+    );
 }
 
 #[test]
@@ -151,7 +183,10 @@ fn a_missing_file_is_never_an_empty_answer() {
     disk.lose(&segment).unwrap();
     let reader = Reader::open_on(Arc::new(disk.read_only())).unwrap();
     let found = reader.verify().unwrap();
-    assert!(found.damage.iter().any(|damage| damage.file == segment), "{found:?}");
+    assert!(
+        found.damage.iter().any(|damage| damage.file == segment),
+        "{found:?}"
+    );
     assert!(!reader.warnings().is_empty());
 }
 
@@ -207,18 +242,31 @@ fn every_byte_of_a_store_may_flip() {
         }
         for at in 0..disk.content(&file).unwrap().len() {
             let disk = disk.kill();
-            disk.flip_bit(&file, at as u64 * 8 + (at as u64 % 8)).unwrap();
+            disk.flip_bit(&file, at as u64 * 8 + (at as u64 % 8))
+                .unwrap();
             let reader = Reader::open_on(Arc::new(disk.read_only())).unwrap();
             let found = reader.verify().unwrap();
             assert!(!found.is_sound(), "{file} at {at}");
-            assert!(found.damage.iter().any(|damage| damage.file == file), "{file} at {at}: {found:?}");
+            assert!(
+                found.damage.iter().any(|damage| damage.file == file),
+                "{file} at {at}: {found:?}"
+            );
             if let Ok(seen) = cells(&reader.snapshot().unwrap()) {
-                assert!(seen.iter().all(|(key, value)| model[key] == *value), "{file} at {at}");
+                assert!(
+                    seen.iter().all(|(key, value)| model[key] == *value),
+                    "{file} at {at}"
+                );
             }
             repair_on(&disk).unwrap();
             let after = read(&disk);
-            assert!(after.iter().all(|(key, value)| model[key] == *value), "{file} at {at}");
-            assert!(after.len() + METRICS.len() >= model.len(), "{file} at {at}: more than a batch or a page lost");
+            assert!(
+                after.iter().all(|(key, value)| model[key] == *value),
+                "{file} at {at}"
+            );
+            assert!(
+                after.len() + METRICS.len() >= model.len(),
+                "{file} at {at}: more than a batch or a page lost"
+            );
         }
     }
 }

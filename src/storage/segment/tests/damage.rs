@@ -42,7 +42,11 @@ impl Map {
     /// The pages that may be unreadable where the bytes `touched` changed.
     fn lost(&self, touched: &Range<usize>) -> BTreeSet<(SeriesKey, u32)> {
         let meets = |range: &Range<usize>| range.start < touched.end && touched.start < range.end;
-        let whole: Vec<_> = self.headers.iter().filter(|(_, range)| meets(range)).collect();
+        let whole: Vec<_> = self
+            .headers
+            .iter()
+            .filter(|(_, range)| meets(range))
+            .collect();
         self.pages
             .iter()
             .filter(|(key, _, range)| meets(range) || whole.iter().any(|(lost, _)| lost == key))
@@ -150,7 +154,12 @@ fn every_truncation_serves_the_blocks_before_it() {
         // from a block that is all there.
         let mut lost = map.lost(&(length..sound.len()));
         let cut: Vec<_> = lost.iter().map(|(key, _)| key.clone()).collect();
-        lost.extend(map.pages.iter().filter(|page| cut.contains(&page.0)).map(|page| (page.0.clone(), page.1)));
+        lost.extend(
+            map.pages
+                .iter()
+                .filter(|page| cut.contains(&page.0))
+                .map(|page| (page.0.clone(), page.1)),
+        );
         check_readings(&segment, &model, &lost, &format!("cut to {length}"));
     }
 }
@@ -178,7 +187,10 @@ fn swapped_and_misdirected_blocks_are_found() {
     let (sound, meta) = image(&model, COLD_BEFORE);
     let map = Map::of(&open(&sound, &meta), &model);
     let whole = |number: usize| {
-        let pages = map.pages.iter().filter(|page| page.0 == map.headers[number].0);
+        let pages = map
+            .pages
+            .iter()
+            .filter(|page| page.0 == map.headers[number].0);
         map.headers[number].1.start..pages.last().unwrap().2.end
     };
     let (first, second) = (whole(0), whole(2));
@@ -196,7 +208,11 @@ fn swapped_and_misdirected_blocks_are_found() {
     // Pages of equal bytes in one block and another.
     let mut swapped = sound.clone();
     let (page, other) = (map.pages[0].2.clone(), map.pages[4].2.clone());
-    assert_eq!(sound[page.clone()], sound[other.clone()], "the swap changes nothing");
+    assert_eq!(
+        sound[page.clone()],
+        sound[other.clone()],
+        "the swap changes nothing"
+    );
     swapped[page].copy_from_slice(&sound[other]);
     assert!(verify(&open(&swapped, &meta)).is_empty());
 
@@ -253,12 +269,19 @@ fn two_faults_cost_no_more_than_they_must() {
             .collect();
         check_readings(&segment, &model, &gone, &hint);
         let found: Vec<Damage> = segment.damage().cloned().collect();
-        let losing = found.iter().filter(|damage| damage.minutes.is_some()).count();
+        let losing = found
+            .iter()
+            .filter(|damage| damage.minutes.is_some())
+            .count();
         assert!(!found.is_empty(), "{hint}");
         assert_eq!(losing > 0, !lost.is_empty(), "{hint}: {found:?}");
         if lost == [1] {
             let lost_key = &map.headers[1].0;
-            assert!(found.iter().any(|damage| damage.key.as_ref() == Some(lost_key)));
+            assert!(
+                found
+                    .iter()
+                    .any(|damage| damage.key.as_ref() == Some(lost_key))
+            );
         }
         assert!(verify(&segment).len() >= found.len());
     }

@@ -7,7 +7,9 @@ const DOCUMENT: &str = include_str!("../../../../docs/format/segment.md");
 /// One release on one day: three minutes of crashes.
 fn tiny() -> Model {
     let mut presence = Presence::new();
-    [0, 1, 90].into_iter().for_each(|minute| presence.set(minute));
+    [0, 1, 90]
+        .into_iter()
+        .for_each(|minute| presence.set(minute));
     let page = Page {
         presence,
         column: Column::Ints(vec![2, 0, 7]),
@@ -33,7 +35,10 @@ fn documented() -> Vec<u8> {
     for line in dump.lines() {
         let (offset, hex) = line.split_once("  ").unwrap();
         assert_eq!(usize::from_str_radix(offset, 16).unwrap(), bytes.len());
-        bytes.extend(hex.split(' ').map(|hex| u8::from_str_radix(hex, 16).unwrap()));
+        bytes.extend(
+            hex.split(' ')
+                .map(|hex| u8::from_str_radix(hex, 16).unwrap()),
+        );
     }
     bytes
 }

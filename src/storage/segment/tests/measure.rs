@@ -89,7 +89,12 @@ fn figures() {
         let start = Instant::now();
         let mut summed = 0;
         for number in 0..index.len() {
-            summed += segment.block(number).unwrap().pages().map(|page| page.sum).sum::<i128>();
+            summed += segment
+                .block(number)
+                .unwrap()
+                .pages()
+                .map(|page| page.sum)
+                .sum::<i128>();
         }
         let tables = start.elapsed();
         assert_eq!(summed, total);
@@ -107,5 +112,8 @@ fn figures() {
     let bytes = vec![1_u8; 64 << 20];
     let start = Instant::now();
     let hash = crate::format::checksum::hash64(&bytes);
-    println!("hash {:.1} GB/s ({hash:x})", 0.0671 / start.elapsed().as_secs_f64());
+    println!(
+        "hash {:.1} GB/s ({hash:x})",
+        0.0671 / start.elapsed().as_secs_f64()
+    );
 }

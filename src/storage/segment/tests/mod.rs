@@ -90,7 +90,11 @@ pub fn page(random: &mut Random, kind: Kind, every: u64, bits: u32) -> Page {
                 .map(|_| (i128::from(random.next()) << (bits - 64)) - (1 << 70))
                 .collect(),
         ),
-        _ => Column::Ints((0..count).map(|_| (random.next() >> (64 - bits.clamp(1, 63))) as i64).collect()),
+        _ => Column::Ints(
+            (0..count)
+                .map(|_| (random.next() >> (64 - bits.clamp(1, 63))) as i64)
+                .collect(),
+        ),
     };
     Page { presence, column }
 }
@@ -134,12 +138,37 @@ pub fn small() -> Model {
         model.insert(key, (kind, pages));
     };
     let decimals = Kind::Sum { decimals: 4 };
-    add(key("a/1", "control", "crashes"), Kind::Counter, &[(0, 300, 9), (31, 200, 3)], &mut random);
-    add(key("a/1", "control", "usage"), decimals, &[(4, 400, 40), (5, 300, 90)], &mut random);
-    add(key("a/1", "treatment", "crashes"), Kind::Counter, &[(0, 300, 9), (31, 200, 3)], &mut random);
-    add(key("b", "control", "load"), Kind::Gauge, &[(7, 200, 0)], &mut random);
+    add(
+        key("a/1", "control", "crashes"),
+        Kind::Counter,
+        &[(0, 300, 9), (31, 200, 3)],
+        &mut random,
+    );
+    add(
+        key("a/1", "control", "usage"),
+        decimals,
+        &[(4, 400, 40), (5, 300, 90)],
+        &mut random,
+    );
+    add(
+        key("a/1", "treatment", "crashes"),
+        Kind::Counter,
+        &[(0, 300, 9), (31, 200, 3)],
+        &mut random,
+    );
+    add(
+        key("b", "control", "load"),
+        Kind::Gauge,
+        &[(7, 200, 0)],
+        &mut random,
+    );
     let run: Vec<_> = (0..4).map(|day| (day, 8, 2)).collect();
-    add(key("b", "control", "opens"), Kind::Counter, &run, &mut random);
+    add(
+        key("b", "control", "opens"),
+        Kind::Counter,
+        &run,
+        &mut random,
+    );
     model
 }
 

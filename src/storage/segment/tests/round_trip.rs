@@ -15,7 +15,10 @@ fn check(segment: &Segment, model: &Model) {
         assert_eq!(index.key(number), Some(names));
         assert_eq!(index.find(names.0, names.1, names.2), Some(number));
         let entry = index.entry(number).unwrap();
-        let summaries: Vec<_> = pages.iter().map(|(_, page)| crate::codec::summarize(page)).collect();
+        let summaries: Vec<_> = pages
+            .iter()
+            .map(|(_, page)| crate::codec::summarize(page))
+            .collect();
         let sum = match kind {
             Kind::Gauge => summaries.last().unwrap().sum,
             _ => summaries.iter().map(|summary| summary.sum).sum(),
@@ -28,7 +31,11 @@ fn check(segment: &Segment, model: &Model) {
         let range = index.range_of_release(release as u32);
         let expected = keys.iter().filter(|key| &*key.release == name).count();
         assert_eq!(range.len(), expected);
-        assert!(range.into_iter().all(|number| &*keys[number].release == name));
+        assert!(
+            range
+                .into_iter()
+                .all(|number| &*keys[number].release == name)
+        );
     }
     let readings = read_all(segment, model);
     for (key, (_, pages)) in model {
@@ -50,7 +57,10 @@ fn a_small_segment() {
     assert_eq!(*segment.meta(), meta);
     assert_eq!(meta.series as usize, model.len());
     let cold = segment.block(4).unwrap();
-    assert!(!cold.cold_meta().is_empty(), "the test should have a cold block");
+    assert!(
+        !cold.cold_meta().is_empty(),
+        "the test should have a cold block"
+    );
     let index = segment.series().unwrap();
     assert_eq!(index.find("a/1", "control", "opens"), None);
     assert_eq!(index.find("c", "control", "opens"), None);
@@ -67,11 +77,17 @@ fn blocks_are_copied_unchanged() {
     let meta = write(&disk, 7, &model, COLD_BEFORE);
     let source = Segment::open(&disk, STORE, &meta).unwrap();
     // Without the first release, so that indices and offsets all change.
-    let kept: Model = model.into_iter().filter(|(key, _)| &*key.release == "b").collect();
+    let kept: Model = model
+        .into_iter()
+        .filter(|(key, _)| &*key.release == "b")
+        .collect();
     let mut writer =
         SegmentWriter::create(&disk, STORE, 8, BUCKET, (3, 9), &mut kept.keys()).unwrap();
     for key in kept.keys() {
-        let number = source.series().unwrap().find(&key.release, &key.branch, &key.metric);
+        let number = source
+            .series()
+            .unwrap()
+            .find(&key.release, &key.branch, &key.metric);
         let block = source.block(number.unwrap()).unwrap();
         writer.push_raw(key, &block).unwrap();
     }
@@ -85,14 +101,21 @@ fn blocks_are_copied_unchanged() {
 fn a_damaged_page_is_not_copied() {
     let model = small();
     let (mut bytes, meta) = image(&model, 0);
-    let end = open(&bytes, &meta).series().unwrap().entry(0).unwrap().block_end();
+    let end = open(&bytes, &meta)
+        .series()
+        .unwrap()
+        .entry(0)
+        .unwrap()
+        .block_end();
     bytes[end as usize - 1] ^= 1;
     let source = open(&bytes, &meta);
     let disk = SimDisk::new(1);
     let mut writer =
         SegmentWriter::create(&disk, STORE, 8, BUCKET, (3, 9), &mut model.keys()).unwrap();
     let first = model.keys().next().unwrap();
-    let error = writer.push_raw(first, &source.block(0).unwrap()).unwrap_err();
+    let error = writer
+        .push_raw(first, &source.block(0).unwrap())
+        .unwrap_err();
     assert_eq!(error.kind(), crate::ErrorKind::Corruption);
 }
 

@@ -35,7 +35,14 @@ fn what_does_not_fit_is_refused_and_leaves_the_writer_sound() {
     let error = writer.push(first, *kind, pages, 0).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "out of order");
     let meta = writer.finish().unwrap();
-    assert_eq!(Segment::open(&disk, STORE, &meta).unwrap().series().unwrap().len(), 5);
+    assert_eq!(
+        Segment::open(&disk, STORE, &meta)
+            .unwrap()
+            .series()
+            .unwrap()
+            .len(),
+        5
+    );
 }
 
 #[test]
@@ -86,8 +93,7 @@ fn what_a_dead_process_left_is_no_obstacle() {
 fn every_failing_call_is_an_error_and_leaves_no_segment() {
     let model = small();
     let attempt = |disk: &SimDisk| -> crate::error::Result<SegmentMeta> {
-        let mut writer =
-            SegmentWriter::create(disk, STORE, 7, BUCKET, (3, 9), &mut model.keys())?;
+        let mut writer = SegmentWriter::create(disk, STORE, 7, BUCKET, (3, 9), &mut model.keys())?;
         for (key, (kind, pages)) in &model {
             writer.push(key, *kind, pages, 0)?;
         }
