@@ -65,7 +65,8 @@ pub struct Run {
     pub values: Vec<i128>,
     /// Where the series being read begins.
     pub start: usize,
-    /// The first minute read of the series being read, where that is needed.
+    /// The first minute of the series being read, counted from the window's
+    /// origin, where that is needed.
     pub first_minute: Option<u32>,
 }
 

@@ -17,7 +17,7 @@ use crate::query::result::{Axis, Table};
 use crate::query::scan::{self, Scratch, Task};
 
 /// Parts of series brought together before they are read.
-const BATCH_PARTS: usize = 1 << 16;
+const BATCH_PARTS: usize = if cfg!(test) { 8 } else { 1 << 16 };
 
 /// Cells to decode, at most, that end a batch.
 const BATCH_CELLS: u64 = 1 << 25;
@@ -294,7 +294,7 @@ fn run_batch(
     scratch: &mut Scratch,
 ) -> Result<()> {
     // Most questions are small, and known to be without looking any closer.
-    if at_most < 2 * CELLS_PER_THREAD {
+    if at_most < 2 * CELLS_PER_THREAD && query.threads.is_none() {
         return context.read(batch, scratch, output);
     }
     let costs: Vec<u64> = batch.iter().map(|found| context.cost(found)).collect();

@@ -214,8 +214,7 @@ impl Query<'_> {
         self
     }
 
-    /// At most so many threads; as many as there are processors unless said.
-    /// Only what is worth it uses more than one.
+    /// So many threads, whether it is worth it or not.
     #[cfg(test)]
     pub(super) fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);

@@ -207,7 +207,8 @@ fn read_bucket(
         return Ok(());
     };
     if task.wants_first && run.first_minute.is_none() {
-        run.first_minute = first_minute(sources, recent.map(|span| span.0), window, scratch)?;
+        let first = first_minute(sources, recent.map(|span| span.0), window, scratch)?;
+        run.first_minute = first.map(|minute| minute - window.origin);
     }
     let only = window.only_bucket(first, last);
     let alone = sources.len() == 1 && cells.is_empty();
@@ -250,7 +251,7 @@ fn read_days(
     scratch: &mut Scratch,
     run: &mut Run,
 ) -> Result<()> {
-    let minutes = task.window.clip(minutes);
+    let (span, minutes) = (minutes.clone(), task.window.clip(minutes));
     if minutes.is_empty() || blocks.is_empty() && cells.is_empty() {
         return Ok(());
     }
@@ -266,25 +267,28 @@ fn read_days(
                 .extend(block.page_of_day(day).map(|page| (index, page)));
         }
         if !scratch.pages.is_empty() || !today.is_empty() {
-            read_day(blocks, today, day, task, scratch, run)?;
+            let start = day * MINUTES_PER_DAY;
+            let (first, last) = (span.start.max(start), span.end.min(end) - 1);
+            let only = task.window.only_bucket(first, last);
+            read_day(blocks, today, start, only, task, scratch, run)?;
         }
     }
     Ok(())
 }
 
-/// Reads one day from everything that has a part of it.
+/// Reads the day that begins at `start` from everything that has a part of it;
+/// `only` is the bucket of all of these, if it is one.
 fn read_day(
     blocks: &[Block<'_>],
     cells: &[(u32, i128)],
-    day: u32,
+    start: u32,
+    only: Option<u32>,
     task: &Task,
     scratch: &mut Scratch,
     run: &mut Run,
 ) -> Result<()> {
     let (window, join) = (&task.window, task.join());
-    let start = day * MINUTES_PER_DAY;
     let alone = scratch.pages.len() == 1 && cells.is_empty();
-    let only = window.only_bucket(start, start + MINUTES_PER_DAY - 1);
     let mut page = scratch.page.take().unwrap_or(Page::new(family(task.kind)));
     if alone || only.is_some() && task.additive() {
         for (block, index) in &scratch.pages {
@@ -297,7 +301,7 @@ fn read_day(
                 (Part::Whole(bucket), Some(info)) => run.push(bucket, task.of_page(&info), join)?,
                 (Part::Cut, Some(_)) => {
                     block.decode(*index, &mut page)?;
-                    fold(&page, start, task, run)?;
+                    fold(&page, start, only, task, run)?;
                 }
             }
         }
@@ -316,17 +320,24 @@ fn read_day(
                 .merge
                 .add((minute - start) as u16, *value, task.kind)?;
         }
-        fold(&scratch.merge.take(task.kind), start, task, run)?;
+        fold(&scratch.merge.take(task.kind), start, only, task, run)?;
     }
     scratch.page = Some(page);
     Ok(())
 }
 
-/// Adds the cells of a day to their buckets.
-fn fold(page: &Page, start: u32, task: &Task, run: &mut Run) -> Result<()> {
+/// Adds the cells of a day to their buckets. Where all of the day is in one,
+/// there may be something in it already.
+fn fold(
+    page: &Page,
+    start: u32,
+    only: Option<u32>,
+    task: &Task,
+    run: &mut Run,
+) -> Result<()> {
     let window = &task.window;
     let minutes = window.clip(start..start + MINUTES_PER_DAY);
-    if window.width == Some(1) && task.aggregate != Aggregate::Cells {
+    if window.width == Some(1) && only.is_none() && task.aggregate != Aggregate::Cells {
         extend(page, start, minutes, window.origin, run);
         return Ok(());
     }
