@@ -14,6 +14,7 @@ pub use engine::inspect::{FileReport, Inspection, SegmentReport};
 pub use engine::open::Recovered;
 pub use engine::options::{Durability, Options};
 pub use engine::reader::Reader;
+pub use engine::repair::{Repair, repair};
 pub use engine::retention::Retained;
 pub use engine::state::Snapshot;
 pub use engine::store::Store;

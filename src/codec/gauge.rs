@@ -10,9 +10,9 @@ use super::page::CELLS_MAX;
 use crate::limits::DECIMALS_MAX;
 
 /// Integers over a power of ten.
-pub const DECIMAL: u8 = 6;
+pub const DECIMAL: u8 = 7;
 /// The bits of the floats.
-pub const RAW: u8 = 7;
+pub const RAW: u8 = 8;
 
 /// 10^0 to 10^9: all of them exact.
 const POWERS: [f64; DECIMALS_MAX as usize + 1] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
@@ -24,6 +24,9 @@ const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 const FINITE_MAX: u64 = 0x7fef_ffff_ffff_ffff;
 
 const SIGN: u64 = 1 << 63;
+
+/// The most low bits that are left out: a magnitude has 63.
+const SHIFT_MAX: u8 = 62;
 
 /// The power of ten of `decimals`; none beyond [`DECIMALS_MAX`].
 pub fn power(decimals: u8) -> Option<f64> {
@@ -103,12 +106,12 @@ pub fn write(values: &[f64], out: &mut Vec<u8>) -> u8 {
     if let Some((decimals, integers)) = decimal {
         let plan = pack::Plan::of(&integers);
         if plan.size <= raw_plan.size {
-            out.push(decimals | plan.tag() << 4);
+            out.extend([decimals, plan.tag()]);
             plan.write(&integers, out);
             return DECIMAL;
         }
     }
-    out.push(shift | raw_plan.tag() << 6);
+    out.extend([shift, raw_plan.tag()]);
     raw_plan.write(&raw, out);
     RAW
 }
@@ -117,23 +120,25 @@ pub fn write(values: &[f64], out: &mut Vec<u8>) -> u8 {
 /// `tag` that stands at the cursor.
 pub fn read(tag: u8, cursor: &mut Cursor<'_>, out: &mut [f64]) {
     let start = cursor.position();
-    let head = cursor.u8();
+    let (scale, layout) = (cursor.u8(), cursor.u8());
     let mut integers = [0; CELLS_MAX];
     let integers = &mut integers[..out.len().min(CELLS_MAX)];
     if tag == DECIMAL {
-        let Some(power) = power(head & 0xf) else {
+        let Some(power) = power(scale) else {
             return cursor.fail_at(start, "more decimals than nine");
         };
-        pack::read(head >> 4, cursor, integers);
+        pack::read(layout, cursor, integers);
         for (value, integer) in out.iter_mut().zip(integers) {
             *value = *integer as f64 / power;
         }
     } else {
-        let shift = head & 0x3f;
-        pack::read(head >> 6, cursor, integers);
+        if scale > SHIFT_MAX {
+            return cursor.fail_at(start, "a shift beyond a float");
+        }
+        pack::read(layout, cursor, integers);
         let mut finite = true;
         for (value, integer) in out.iter_mut().zip(integers) {
-            let float = float(*integer, shift);
+            let float = float(*integer, scale);
             finite &= float.is_some();
             *value = float.unwrap_or(0.0);
         }
@@ -209,18 +214,18 @@ mod tests {
     #[test]
     fn refused() {
         for (tag, bytes, what) in [
-            (DECIMAL, &[0x1a, 0][..], "more decimals than nine"),
-            (DECIMAL, &[0x01, 0], "an unknown layout of integers"),
-            (RAW, &[0x00, 0], "an unknown layout of integers"),
+            (DECIMAL, &[10, 1, 0][..], "more decimals than nine"),
+            (DECIMAL, &[1, 0, 0], "an unknown layout of integers"),
+            (RAW, &[0, 0, 0], "an unknown layout of integers"),
             (
                 RAW,
                 // The bits of infinity, as a constant.
                 &[
-                    0x40, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0xf0, 0xff, 1,
+                    0, 1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0xf0, 0xff, 1,
                 ],
                 "a value that is not finite",
             ),
-            (RAW, &[0x7f, 4], "a value that is not finite"),
+            (RAW, &[62, 1, 6], "a value that is not finite"),
         ] {
             let mut cursor = Cursor::new(bytes);
             read(tag, &mut cursor, &mut [0.0; 2]);

@@ -6,12 +6,16 @@
 
 mod bits;
 mod cold;
+#[cfg(test)]
+mod cold_tests;
 pub mod cursor;
+mod frames;
 mod gauge;
 #[cfg(test)]
 mod measure;
 mod pack;
 mod page;
+mod places;
 mod presence;
 mod presence_code;
 pub mod put;

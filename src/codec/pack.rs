@@ -1,37 +1,22 @@
-//! Columns of 64-bit integers: one value throughout, or frames of 128 values
-//! packed at the width each needs, of the values themselves or of their
-//! differences.
-//!
-//! All headers stand before all packed bits, so that a reader finds any frame
-//! without unpacking another.
+//! Columns of 64-bit integers, in the smallest of four layouts
+//! (`docs/format/codecs.md`).
 
-use super::bits;
 use super::cursor::Cursor;
+use super::frames;
+use super::page::CELLS_MAX;
+use super::places;
+use super::presence::Presence;
 use super::put;
 
 /// One value throughout.
 pub const CONSTANT: u8 = 1;
-/// Frames of values.
+/// Frames of the values.
 pub const PACKED: u8 = 2;
 /// The first value, then frames of differences.
 pub const DELTA: u8 = 3;
-
-/// Values of a frame; the last one of a column may hold fewer.
-pub const FRAME: usize = 128;
-
-/// The lowest value and the width of one frame.
-#[derive(Clone, Copy)]
-struct Frame {
-    minimum: i64,
-    width: u8,
-}
-
-/// The headers of a column: which frames, and what they will take.
-struct Frames {
-    minimum: i64,
-    frames: Vec<Frame>,
-    size: usize,
-}
+/// One value nearly throughout, the places where it is not, and what stands
+/// there: rare events.
+pub const SPARSE: u8 = 4;
 
 /// How a column will be written, and at what cost.
 pub struct Plan {
@@ -42,24 +27,45 @@ pub struct Plan {
 
 enum Layout {
     Constant(i64),
-    Packed(Frames),
-    Delta(i64, Frames),
+    Packed(frames::Plan),
+    Delta(i64, frames::Plan),
+    Sparse(Box<Sparse>),
+}
+
+struct Sparse {
+    common: i64,
+    places: Presence,
+    list: places::Plan,
+    others: Vec<i64>,
+    plan: Plan,
 }
 
 impl Plan {
-    /// The smallest layout of `values`.
+    /// The smallest layout of `values`, of which there are at most
+    /// [`CELLS_MAX`].
     pub fn of(values: &[i64]) -> Self {
+        let dense = Self::dense(values);
+        if let Layout::Constant(_) = dense.layout {
+            return dense;
+        }
+        match Self::sparse(values) {
+            Some(sparse) if sparse.size < dense.size => sparse,
+            _ => dense,
+        }
+    }
+
+    fn dense(values: &[i64]) -> Self {
         let first = values.first().copied().unwrap_or(0);
         if values.iter().all(|value| *value == first) {
             return Plan {
                 layout: Layout::Constant(first),
-                size: zigzag_bytes(first),
+                size: put::zigzag_bytes(first),
             };
         }
-        let packed = Frames::of(values.iter().copied());
-        let delta = Frames::of(differences(values));
-        let delta_size = zigzag_bytes(first) + delta.size;
-        // Without differences a frame is read on its own: they have to pay.
+        let packed = frames::Plan::of(values.iter().copied());
+        let delta = frames::Plan::of(differences(values));
+        let delta_size = put::zigzag_bytes(first) + delta.size;
+        // Without differences a frame can be read alone: they have to pay.
         if delta_size < packed.size {
             Plan {
                 layout: Layout::Delta(first, delta),
@@ -73,12 +79,38 @@ impl Plan {
         }
     }
 
+    /// The sparse layout, where one value is that of more than half the column.
+    fn sparse(values: &[i64]) -> Option<Self> {
+        let common = majority(values)?;
+        let differ = |place: &u16| values[usize::from(*place)] != common;
+        let places: Presence = (0..values.len() as u16).filter(differ).collect();
+        if places.count() * 2 >= values.len() {
+            return None;
+        }
+        let others: Vec<i64> = places
+            .iter()
+            .map(|place| values[usize::from(place)])
+            .collect();
+        let (list, plan) = (places::Plan::of(&places), Self::dense(&others));
+        Some(Plan {
+            size: put::zigzag_bytes(common) + list.size + 1 + plan.size,
+            layout: Layout::Sparse(Box::new(Sparse {
+                common,
+                places,
+                list,
+                others,
+                plan,
+            })),
+        })
+    }
+
     /// The layout's number in the format.
     pub fn tag(&self) -> u8 {
         match self.layout {
             Layout::Constant(_) => CONSTANT,
             Layout::Packed(_) => PACKED,
             Layout::Delta(..) => DELTA,
+            Layout::Sparse(_) => SPARSE,
         }
     }
 
@@ -91,85 +123,72 @@ impl Plan {
                 put::zigzag(out, *first);
                 frames.write(differences(values), out);
             }
+            Layout::Sparse(sparse) => {
+                put::zigzag(out, sparse.common);
+                sparse.list.write(&sparse.places, out);
+                out.push(sparse.plan.tag());
+                sparse.plan.write(&sparse.others, out);
+            }
         }
     }
 }
 
 /// Differences modulo 2^64: adding them up gives the values back whatever
 /// they are.
-fn differences(values: &[i64]) -> impl Iterator<Item = i64> + Clone + '_ {
+fn differences(values: &[i64]) -> impl Iterator<Item = i64> + '_ {
     values.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]))
 }
 
-fn zigzag_bytes(value: i64) -> usize {
-    varint_bytes(((value << 1) ^ (value >> 63)) as u64)
-}
-
-fn varint_bytes(value: u64) -> usize {
-    usize::from(bits::width_of(value).max(1)).div_ceil(7)
-}
-
-/// The distance from `low` up to `high`; two 64-bit integers are never
-/// further apart than 64 bits hold.
-fn distance(low: i64, high: i64) -> u64 {
-    high.wrapping_sub(low) as u64
-}
-
-impl Frames {
-    fn of(mut values: impl Iterator<Item = i64>) -> Self {
-        let (mut frames, mut packed) = (Vec::new(), 0);
-        while let Some(first) = values.next() {
-            let (mut low, mut high, mut count) = (first, first, 1);
-            for value in values.by_ref().take(FRAME - 1) {
-                low = low.min(value);
-                high = high.max(value);
-                count += 1;
-            }
-            let width = bits::width_of(distance(low, high));
-            packed += bits::packed_bytes(count, width);
-            frames.push(Frame {
-                minimum: low,
-                width,
-            });
-        }
-        let minimum = frames.iter().map(|frame| frame.minimum).min().unwrap_or(0);
-        let bases: usize = frames
-            .iter()
-            .map(|frame| varint_bytes(distance(minimum, frame.minimum)))
-            .sum();
-        let size = zigzag_bytes(minimum) + frames.len() + bases + packed;
-        Frames {
-            minimum,
-            frames,
-            size,
+/// The value of more than half of `values`, or any one where none is.
+fn majority(values: &[i64]) -> Option<i64> {
+    let (mut candidate, mut lead) = (*values.first()?, 0_usize);
+    for value in values {
+        if *value == candidate {
+            lead += 1;
+        } else if lead == 0 {
+            (candidate, lead) = (*value, 1);
+        } else {
+            lead -= 1;
         }
     }
-
-    fn write(&self, mut values: impl Iterator<Item = i64>, out: &mut Vec<u8>) {
-        put::zigzag(out, self.minimum);
-        for frame in &self.frames {
-            out.push(frame.width);
-            put::varint(out, distance(self.minimum, frame.minimum));
-        }
-        for frame in &self.frames {
-            let offsets = values.by_ref().take(FRAME);
-            let offsets = offsets.map(|value| distance(frame.minimum, value));
-            bits::pack(offsets, frame.width, out);
-        }
-    }
+    Some(candidate)
 }
 
-/// Fills `out` with the column of layout `tag` that stands at the cursor.
+/// Fills `out`, of at most [`CELLS_MAX`] values, with the column of layout
+/// `tag` that stands at the cursor.
 pub fn read(tag: u8, cursor: &mut Cursor<'_>, out: &mut [i64]) {
+    if tag != SPARSE {
+        return read_dense(tag, cursor, out);
+    }
+    let at = cursor.position();
+    out.fill(cursor.zigzag());
+    let places = places::read(cursor);
+    let layout = cursor.u8();
+    let mut others = [0; CELLS_MAX];
+    let others = &mut others[..places.count()];
+    if others.is_empty()
+        || places
+            .last()
+            .is_some_and(|last| usize::from(last) >= out.len())
+    {
+        return cursor.fail_at(at, "a place beyond the column");
+    }
+    read_dense(layout, cursor, others);
+    for (place, other) in places.iter().zip(others) {
+        out[usize::from(place)] = *other;
+    }
+}
+
+fn read_dense(tag: u8, cursor: &mut Cursor<'_>, out: &mut [i64]) {
     match tag {
         CONSTANT => out.fill(cursor.zigzag()),
-        PACKED => read_frames(cursor, out, true),
+        PACKED => frames::read(cursor, out, false),
         DELTA => {
             let Some((first, rest)) = out.split_first_mut() else {
-                return;
+                return cursor.fail("differences of nothing");
             };
             *first = cursor.zigzag();
-            read_frames(cursor, rest, false);
+            frames::read(cursor, rest, true);
             let mut sum = *first;
             for value in rest {
                 sum = sum.wrapping_add(*value);
@@ -178,52 +197,6 @@ pub fn read(tag: u8, cursor: &mut Cursor<'_>, out: &mut [i64]) {
         }
         _ => cursor.fail("an unknown layout of integers"),
     }
-}
-
-/// Reads as many frames as `out` takes. Values may leave 64 bits only where
-/// they are differences.
-fn read_frames(cursor: &mut Cursor<'_>, out: &mut [i64], bounded: bool) {
-    let minimum = cursor.zigzag();
-    let mut headers = cursor.clone();
-    for _ in out.chunks(FRAME) {
-        let _ = read_header(cursor, minimum);
-    }
-    for frame in out.chunks_mut(FRAME) {
-        let Some(header) = read_header(&mut headers, minimum) else {
-            return;
-        };
-        let at = cursor.position();
-        let length = bits::packed_bytes(frame.len(), header.width);
-        let packed = cursor.take(length);
-        if packed.len() < length {
-            return;
-        }
-        bits::unpack(packed, header.width, header.minimum, frame);
-        let highest = header
-            .minimum
-            .checked_add_unsigned(bits::mask(header.width));
-        if bounded && highest.is_none() && frame.iter().any(|value| *value < header.minimum) {
-            cursor.fail_at(at, "a value beyond 64 bits");
-        }
-        let used_bits = frame.len() * usize::from(header.width) % 8;
-        if used_bits > 0 && packed.last().is_some_and(|last| last >> used_bits != 0) {
-            cursor.fail_at(at, "bits set behind a frame");
-        }
-    }
-}
-
-fn read_header(cursor: &mut Cursor<'_>, minimum: i64) -> Option<Frame> {
-    let at = cursor.position();
-    let width = cursor.u8();
-    if width > bits::WIDTH_MAX {
-        cursor.fail_at(at, "a frame wider than 64 bits");
-    }
-    let base = cursor.varint();
-    let Some(minimum) = minimum.checked_add_unsigned(base) else {
-        cursor.fail_at(at, "a value beyond 64 bits");
-        return None;
-    };
-    cursor.is_sound().then_some(Frame { minimum, width })
 }
 
 #[cfg(test)]
@@ -255,6 +228,9 @@ mod tests {
         assert_eq!(round_trip(&[i64::MIN]), (CONSTANT, 10));
         let slope: Vec<i64> = (0..1_440).map(|i| i * 1_000 - 5).collect();
         assert_eq!(round_trip(&slope).0, DELTA);
+        let mut rare = [0; 1_440];
+        (rare[77], rare[501], rare[1_439]) = (1, 1, 2);
+        assert_eq!(round_trip(&rare), (SPARSE, 10));
         let noise: Vec<i64> = (0..1_440).map(|i| i * i * 0x9e37 % 61).collect();
         assert_eq!(round_trip(&noise).0, PACKED);
     }
@@ -271,20 +247,20 @@ mod tests {
         for (tag, bytes, what) in [
             (0, &[0][..], "an unknown layout of integers"),
             (9, &[], "an unknown layout of integers"),
-            (PACKED, &[0, 65, 0, 0, 0], "a frame wider than 64 bits"),
-            (PACKED, &[2, 2, 0, 0b1_0000], "bits set behind a frame"),
+            (SPARSE, &[0, 0x00, 1, 0], "a place beyond the column"),
+            (
+                SPARSE,
+                &[0, 0x10, 0b0, SPARSE],
+                "an unknown layout of integers",
+            ),
+            (SPARSE, &[0, 0x10, 0b11, 1, 0], "a place beyond the column"),
+            (PACKED, &[0, 65, 0, 0, 0], "a frame beyond 64 bits"),
+            (PACKED, &[2, 2, 0b1_0000], "bits set behind packed values"),
             (
                 PACKED,
                 // i64::MAX and one more.
                 &[
-                    0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1, 0, 0b10,
-                ],
-                "a value beyond 64 bits",
-            ),
-            (
-                PACKED,
-                &[
-                    0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 1,
+                    0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1, 0b10,
                 ],
                 "a value beyond 64 bits",
             ),
@@ -300,9 +276,14 @@ mod tests {
         fn every_column_round_trips(
             values in proptest::collection::vec(any::<i64>(), 1..400),
             shift in 0..64_u32,
+            rare: bool,
             sum: bool,
         ) {
             let mut values: Vec<i64> = values.iter().map(|value| value >> shift).collect();
+            if rare {
+                let is_rare = |index: usize| index.wrapping_mul(0x9e37_79b9) >> 7 & 0xf == 0;
+                (0..values.len()).filter(|index| !is_rare(*index)).for_each(|index| values[index] = 1);
+            }
             if sum {
                 let mut total = 0_i64;
                 for value in &mut values {

@@ -164,7 +164,7 @@ fn decode_column(
     let count = out.presence.count();
     let cursor = &mut cursor;
     out.column = match (family, tags >> 4) {
-        (Family::Integer, tag @ pack::CONSTANT..=pack::DELTA) => {
+        (Family::Integer, tag @ pack::CONSTANT..=pack::SPARSE) => {
             let mut values = out.column.take_ints();
             values.resize(count, 0);
             pack::read(tag, cursor, &mut values);

@@ -3,11 +3,10 @@
 //!
 //! Three of the forms are one list of minutes, read in three ways: the
 //! minutes present, the minutes absent, or the minutes at which presence
-//! changes. A list is coded by its gaps (Rice), close to the entropy of
-//! minutes that are missing or present at random.
+//! changes.
 
-use super::bits;
 use super::cursor::Cursor;
+use super::places;
 use super::presence::{BITMAP_BYTES, MINUTES, Presence};
 use super::put;
 
@@ -24,54 +23,65 @@ const FLIPS: u8 = 5;
 /// One bit a minute.
 const BITMAP: u8 = 6;
 
-/// The most low bits of a gap that are stored as they are: 2^10 is the largest
-/// power of two below a day's minutes.
-const LOW_BITS_MAX: u8 = 10;
-
 /// How a presence will be written, and at what cost.
 pub struct Plan {
     /// The form: the low half of a page's first byte.
     pub tag: u8,
     /// Bytes it takes.
     pub size: usize,
-    minutes: Presence,
-    low_bits: u8,
+    body: Body,
+}
+
+enum Body {
+    None,
+    Run(u16, u16),
+    List(Presence, places::Plan),
+    Bitmap(Presence),
 }
 
 impl Plan {
     /// The smallest form of `presence`.
     pub fn of(presence: &Presence) -> Self {
         let (first, last) = (presence.first().unwrap_or(0), presence.last().unwrap_or(0));
-        let count = presence.count();
-        let plan = |tag, size| Plan {
-            tag,
-            size,
-            minutes: presence.clone(),
-            low_bits: 0,
-        };
+        let (count, more) = (presence.count(), last - first);
         if count == usize::from(MINUTES) {
-            return plan(WHOLE, 0);
+            return Plan {
+                tag: WHOLE,
+                size: 0,
+                body: Body::None,
+            };
         }
-        if count == usize::from(last - first) + 1 {
-            let long = usize::from(first >= 0x80) + usize::from(last - first >= 0x80);
-            return plan(RUN, 2 + long);
+        if count == usize::from(more) + 1 {
+            return Plan {
+                tag: RUN,
+                size: put::varint_bytes(first.into()) + put::varint_bytes(more.into()),
+                body: Body::Run(first, more),
+            };
         }
-        let mut best = plan(BITMAP, BITMAP_BYTES);
+        let mut best = Plan {
+            tag: BITMAP,
+            size: BITMAP_BYTES,
+            body: Body::Bitmap(presence.clone()),
+        };
         let mut absent = presence.holes(first..last);
         absent.set(first);
         absent.set(last);
-        for (tag, minutes) in [
+        let lists = [
             (PRESENT, presence.clone()),
             (ABSENT, absent),
             (FLIPS, presence.flips()),
-        ] {
-            let (low_bits, size) = list_size(&minutes);
-            if size < best.size {
+        ];
+        for (tag, minutes) in lists {
+            // A gap takes a bit at least.
+            if minutes.count() / 8 >= best.size {
+                continue;
+            }
+            let list = places::Plan::of(&minutes);
+            if list.size < best.size {
                 best = Plan {
                     tag,
-                    size,
-                    minutes,
-                    low_bits,
+                    size: list.size,
+                    body: Body::List(minutes, list),
                 };
             }
         }
@@ -80,16 +90,14 @@ impl Plan {
 
     /// Appends the form without its tag.
     pub fn write(&self, out: &mut Vec<u8>) {
-        match self.tag {
-            WHOLE => {}
-            RUN => {
-                let first = self.minutes.first().unwrap_or(0);
-                put::varint(out, u64::from(first));
-                let last = self.minutes.last().unwrap_or(first);
-                put::varint(out, u64::from(last - first));
+        match &self.body {
+            Body::None => {}
+            Body::Run(first, more) => {
+                put::varint(out, u64::from(*first));
+                put::varint(out, u64::from(*more));
             }
-            BITMAP => out.extend(self.minutes.bitmap()),
-            _ => write_list(&self.minutes, self.low_bits, out),
+            Body::List(minutes, list) => list.write(minutes, out),
+            Body::Bitmap(minutes) => out.extend(minutes.bitmap()),
         }
     }
 }
@@ -104,7 +112,7 @@ pub fn read(tag: u8, cursor: &mut Cursor<'_>) -> Presence {
             presence
         }
         RUN => read_run(cursor),
-        PRESENT => read_list(cursor),
+        PRESENT => places::read(cursor),
         ABSENT => read_absent(cursor),
         FLIPS => read_flips(cursor),
         BITMAP => match cursor.take(BITMAP_BYTES).first_chunk() {
@@ -133,7 +141,7 @@ fn read_run(cursor: &mut Cursor<'_>) -> Presence {
 }
 
 fn read_absent(cursor: &mut Cursor<'_>) -> Presence {
-    let absent = read_list(cursor);
+    let absent = places::read(cursor);
     let (Some(first), Some(last)) = (absent.first(), absent.last()) else {
         return absent;
     };
@@ -144,128 +152,13 @@ fn read_absent(cursor: &mut Cursor<'_>) -> Presence {
 }
 
 fn read_flips(cursor: &mut Cursor<'_>) -> Presence {
-    let flips = read_list(cursor);
+    let flips = places::read(cursor);
     let mut presence = Presence::new();
     let mut minutes = flips.iter();
     while let Some(start) = minutes.next() {
         presence.set_range(start..minutes.next().unwrap_or(MINUTES));
     }
     presence
-}
-
-/// The gaps of a list: how many minutes lie between one and the one before.
-fn gaps(minutes: &Presence) -> impl Iterator<Item = u16> + '_ {
-    let mut next = 0;
-    minutes.iter().map(move |minute| {
-        let gap = minute - next;
-        next = minute + 1;
-        gap
-    })
-}
-
-/// The best number of low bits for a list, and the bytes it then takes.
-///
-/// One low bit more costs a bit a gap and saves half of every quotient, so the
-/// cost falls, then rises: the first rise ends the search.
-fn list_size(minutes: &Presence) -> (u8, usize) {
-    let count = minutes.count();
-    let bits_at = |low_bits: u8| -> usize {
-        let quotients: usize = gaps(minutes).map(|gap| usize::from(gap >> low_bits)).sum();
-        quotients + count * (1 + usize::from(low_bits))
-    };
-    let (mut low_bits, mut bits) = (0, bits_at(0));
-    while low_bits < LOW_BITS_MAX {
-        let more = bits_at(low_bits + 1);
-        if more >= bits {
-            break;
-        }
-        (low_bits, bits) = (low_bits + 1, more);
-    }
-    let head = match list_head(count, low_bits) {
-        0..0x80 => 1,
-        0x80..0x4000 => 2,
-        _ => 3,
-    };
-    (low_bits, head + bits.div_ceil(8))
-}
-
-fn list_head(count: usize, low_bits: u8) -> u64 {
-    (count as u64) << 4 | u64::from(low_bits)
-}
-
-fn write_list(minutes: &Presence, low_bits: u8, out: &mut Vec<u8>) {
-    put::varint(out, list_head(minutes.count(), low_bits));
-    let (mut pending, mut pending_bits) = (0_u64, 0_u32);
-    let mut push = |value: u64, width: u32| {
-        pending |= value << pending_bits;
-        pending_bits += width;
-        while pending_bits >= 8 {
-            out.push(pending as u8);
-            pending >>= 8;
-            pending_bits -= 8;
-        }
-    };
-    for gap in gaps(minutes) {
-        let mut quotient = u32::from(gap >> low_bits);
-        while quotient >= 32 {
-            push(0xffff_ffff, 32);
-            quotient -= 32;
-        }
-        push((1 << quotient) - 1, quotient + 1);
-        push(u64::from(gap) & bits::mask(low_bits), u32::from(low_bits));
-    }
-    push(0, 7);
-}
-
-fn read_list(cursor: &mut Cursor<'_>) -> Presence {
-    let head_at = cursor.position();
-    let head = cursor.length(list_head(usize::from(MINUTES), 0xf) as usize);
-    let (count, low_bits) = (head >> 4, (head & 0xf) as u32);
-    if low_bits > u32::from(LOW_BITS_MAX) {
-        cursor.fail_at(head_at, "a gap with too many low bits");
-    }
-    if !cursor.is_sound() {
-        return Presence::new();
-    }
-    let bytes = cursor.clone().take(cursor.remaining());
-    let (mut minutes, mut next, mut bit) = (Presence::new(), 0, 0);
-    for _ in 0..count {
-        let mut quotient = 0;
-        loop {
-            // At least 57 bits of the window are there.
-            let ones = window(bytes, bit).trailing_ones().min(57);
-            quotient += ones;
-            bit += ones as usize;
-            if ones < 57 || quotient >= u32::from(MINUTES) {
-                break;
-            }
-        }
-        bit += 1;
-        let low = (window(bytes, bit) & bits::mask(low_bits as u8)) as u32;
-        bit += low_bits as usize;
-        let minute = next + (quotient << low_bits) + low;
-        if minute >= u32::from(MINUTES) {
-            cursor.fail("a minute beyond the day");
-            return Presence::new();
-        }
-        minutes.set(minute as u16);
-        next = minute + 1;
-    }
-    let padding = window(bytes, bit) & bits::mask(((8 - bit % 8) % 8) as u8);
-    cursor.take(bit.div_ceil(8));
-    cursor.require(padding == 0, "bits set behind a list of minutes");
-    minutes
-}
-
-/// The bits from `bit` on, at least 57 of them; zeros behind the end.
-fn window(bytes: &[u8], bit: usize) -> u64 {
-    let rest = bytes.get(bit / 8..).unwrap_or(&[]);
-    let word = rest.first_chunk().copied().unwrap_or_else(|| {
-        let mut word = [0; 8];
-        word[..rest.len()].copy_from_slice(rest);
-        word
-    });
-    u64::from_le_bytes(word) >> (bit % 8)
 }
 
 #[cfg(test)]
@@ -335,9 +228,9 @@ mod tests {
             (
                 PRESENT,
                 &[0x1a, 0xff, 0xff, 0xff],
-                "a minute beyond the day",
+                "a place beyond the last",
             ),
-            (PRESENT, &[0x10, 0b10], "bits set behind a list of minutes"),
+            (PRESENT, &[0x10, 0b10], "bits set behind a list"),
             (BITMAP, &[0; 180], "a page without a cell"),
             (BITMAP, &[1; 179], "cut short"),
         ] {

@@ -150,3 +150,76 @@ proptest! {
         }
     }
 }
+
+/// The examples of the specification: the kind and family behind the fence of
+/// each, then its lines.
+fn examples() -> Vec<(&'static str, Family, Vec<&'static str>)> {
+    let document = include_str!("../../docs/format/codecs.md");
+    let blocks = document.split("```hex ").skip(1);
+    blocks
+        .map(|block| {
+            let mut lines = block.split("```").next().unwrap().lines();
+            let (kind, family) = lines.next().unwrap().split_once(' ').unwrap();
+            let family = match family {
+                "integer" => Family::Integer,
+                _ => Family::Float,
+            };
+            (kind, family, lines.collect())
+        })
+        .collect()
+}
+
+/// The bytes of a line such as `0e 00*3 ; remark`.
+fn bytes_of(line: &str) -> Vec<u8> {
+    let code = line.split(';').next().unwrap();
+    code.split_whitespace()
+        .flat_map(|token| {
+            let (byte, count) = token.split_once('*').unwrap_or((token, "1"));
+            vec![u8::from_str_radix(byte, 16).unwrap(); count.parse().unwrap()]
+        })
+        .collect()
+}
+
+/// The minutes and values of a line such as `= 5: 1, 2` or `= 5..9: 1`.
+fn cells_of(line: &str) -> Vec<(u16, String)> {
+    let (minutes, values) = line[1..].split_once(':').unwrap();
+    let values: Vec<&str> = values.split(',').map(str::trim).collect();
+    let minute = |text: &str| -> u16 { text.trim().parse().unwrap() };
+    match minutes.split_once("..") {
+        Some((first, end)) => (minute(first)..minute(end))
+            .map(|minute| (minute, values[0].to_owned()))
+            .collect(),
+        None => (minute(minutes)..)
+            .zip(values.into_iter().map(str::to_owned))
+            .collect(),
+    }
+}
+
+#[test]
+fn the_examples_of_the_specification_decode() {
+    let mut tags = std::collections::BTreeSet::new();
+    for (kind, family, lines) in examples() {
+        let (mut meta, mut bytes, mut cells) = (Vec::new(), Vec::new(), Vec::new());
+        for line in lines {
+            match line.get(..1) {
+                Some("=") => cells.extend(cells_of(line)),
+                Some("-") => meta = std::mem::take(&mut bytes),
+                _ => bytes.extend(bytes_of(line)),
+            }
+        }
+        let meta = (kind == "cold").then(|| ColdMeta::parse(&meta, family).unwrap());
+        let page = decoded(&bytes, family, meta.as_ref()).unwrap();
+        let values: Vec<String> = match &page.column {
+            Column::Ints(values) => values.iter().map(|value| value.to_string()).collect(),
+            Column::Wides(values) => values.iter().map(|value| value.to_string()).collect(),
+            Column::Floats(values) => values.iter().map(|value| format!("{value:?}")).collect(),
+        };
+        let got: Vec<(u16, String)> = page.presence.iter().zip(values).collect();
+        assert_eq!(got, cells, "{bytes:x?}");
+        tags.extend([(0, bytes[0] & 0xf), (1, bytes[0] >> 4)]);
+    }
+    let all = (1..=6)
+        .map(|form| (0, form))
+        .chain((1..=9).map(|form| (1, form)));
+    assert!(all.eq(tags), "an example of every form");
+}

@@ -1,22 +1,24 @@
 //! Columns of 128-bit integers, for pages with cells beyond 64 bits.
 
-use super::bits;
 use super::cursor::Cursor;
 use super::pack;
 use super::page::CELLS_MAX;
 use super::put;
 
 /// The low and the high 64 bits as a column each.
-pub const SPLIT: u8 = 4;
+pub const SPLIT: u8 = 5;
 /// One zigzag varint a value.
-pub const VARINTS: u8 = 5;
+pub const VARINTS: u8 = 6;
 
 /// Appends `values` in the smaller layout; its tag.
 pub fn write(values: &[i128], out: &mut Vec<u8>) -> u8 {
     let low: Vec<i64> = values.iter().map(|value| *value as i64).collect();
     let high: Vec<i64> = values.iter().map(|value| (value >> 64) as i64).collect();
     let (low_plan, high_plan) = (pack::Plan::of(&low), pack::Plan::of(&high));
-    let varints: usize = values.iter().map(|value| zigzag_bytes(*value)).sum();
+    let varints: usize = values
+        .iter()
+        .map(|value| put::zigzag128_bytes(*value))
+        .sum();
     if varints < 1 + low_plan.size + high_plan.size {
         values.iter().for_each(|value| put::zigzag128(out, *value));
         return VARINTS;
@@ -25,17 +27,6 @@ pub fn write(values: &[i128], out: &mut Vec<u8>) -> u8 {
     low_plan.write(&low, out);
     high_plan.write(&high, out);
     SPLIT
-}
-
-fn zigzag_bytes(value: i128) -> usize {
-    let zigzag = ((value << 1) ^ (value >> 127)) as u128;
-    let (high, low) = ((zigzag >> 64) as u64, zigzag as u64);
-    let bits = if high > 0 {
-        64 + bits::width_of(high)
-    } else {
-        bits::width_of(low).max(1)
-    };
-    usize::from(bits).div_ceil(7)
 }
 
 /// Fills `out`, of at most [`CELLS_MAX`] values, with the column of layout
@@ -68,7 +59,10 @@ mod tests {
         read(tag, &mut cursor, &mut out);
         assert_eq!(cursor.finish(), Ok(()));
         assert_eq!(out, values);
-        let varints: usize = values.iter().map(|value| zigzag_bytes(*value)).sum();
+        let varints: usize = values
+            .iter()
+            .map(|value| put::zigzag128_bytes(*value))
+            .sum();
         assert!(bytes.len() <= varints);
         if tag == VARINTS {
             assert_eq!(bytes.len(), varints);

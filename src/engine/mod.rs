@@ -15,6 +15,7 @@ pub mod open;
 pub mod options;
 pub mod reader;
 pub mod recovery;
+pub mod repair;
 pub mod replay;
 pub mod retention;
 pub mod series;
@@ -22,3 +23,6 @@ pub mod state;
 pub mod store;
 pub mod verify;
 pub mod worker;
+
+#[cfg(test)]
+mod tests;

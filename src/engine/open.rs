@@ -47,7 +47,7 @@ fn draw() -> u64 {
     RandomState::new().hash_one(std::process::id()).max(1)
 }
 
-fn take_lock(disk: &dyn Disk) -> Result<Box<dyn Send + Sync>> {
+pub fn take_lock(disk: &dyn Disk) -> Result<Box<dyn Send + Sync>> {
     let until = Instant::now() + LOCK_PATIENCE;
     loop {
         let taken = disk

@@ -1,7 +1,7 @@
 //! A store open for reading, also while another process writes it. Writes
 //! nothing, so a read-only mount will do.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -34,7 +34,14 @@ const ATTEMPTS: usize = 50;
 /// then, in whatever process, and nothing it had not.
 pub struct Reader {
     disk: Arc<dyn Disk>,
+    /// Where overrides are recorded: the one thing a reader may write.
+    audit: Audit,
     view: Mutex<View>,
+}
+
+enum Audit {
+    At(PathBuf),
+    On(Arc<dyn Disk>),
 }
 
 struct View {
@@ -71,14 +78,19 @@ impl Reader {
         }
         let disk = RealDisk::read_only(path)
             .map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
-        Self::open_on(Arc::new(disk))
+        Self::with_audit(Arc::new(disk), Audit::At(path.to_owned()))
     }
 
     /// Opens a store on any disk for reading.
     pub(crate) fn open_on(disk: Arc<dyn Disk>) -> Result<Reader> {
+        Self::with_audit(disk.clone(), Audit::On(disk))
+    }
+
+    fn with_audit(disk: Arc<dyn Disk>, audit: Audit) -> Result<Reader> {
         let view = View::load(&*disk, &(Vec::new(), Vec::new()))?;
         Ok(Reader {
             disk,
+            audit,
             view: Mutex::new(view),
         })
     }
@@ -160,7 +172,14 @@ impl Reader {
     /// # Errors
     /// A reason that is empty or too long, or what the system refuses.
     pub fn record_override(&self, record: &Override) -> Result<()> {
-        audit::append(&*self.disk, record)
+        match &self.audit {
+            Audit::On(disk) => audit::append(&**disk, record),
+            Audit::At(path) => {
+                let disk = RealDisk::open(path)
+                    .map_err(|error| Error::io("opening the audit log", error))?;
+                audit::append(&disk, record)
+            }
+        }
     }
 
     /// All records of the audit log.

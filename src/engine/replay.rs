@@ -2,6 +2,7 @@
 //! that readers in other processes follow.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use crate::codec::cursor::Corrupt;
 use crate::engine::memtable::Memtable;
@@ -28,11 +29,42 @@ pub struct WalDamage {
     pub after_sequence: u64,
 }
 
+/// What damage of the log cost one source: batches with offsets strictly
+/// between these may be lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OffsetGap {
+    /// The source.
+    pub source: Name,
+    /// The last offset known before the damage.
+    pub after: Option<u64>,
+    /// The first offset known behind it, if there is one.
+    pub before: Option<u64>,
+}
+
+impl fmt::Display for OffsetGap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "source {:?}: ", self.source)?;
+        match (self.after, self.before) {
+            (Some(after), Some(before)) => {
+                write!(
+                    f,
+                    "batches with offsets between {after} and {before} may be lost"
+                )
+            }
+            (Some(after), None) => write!(f, "batches with offsets above {after} may be lost"),
+            (None, Some(before)) => write!(f, "batches with offsets below {before} may be lost"),
+            (None, None) => f.write_str("batches may be lost"),
+        }
+    }
+}
+
 /// What replay found besides data.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     /// Damage of bytes that were durable.
     pub damage: Vec<WalDamage>,
+    /// What that may have cost each source.
+    pub gaps: Vec<OffsetGap>,
     /// Bytes of torn tails, dropped: a crash, not damage.
     pub torn_bytes: u64,
     /// Frames applied.
@@ -109,6 +141,16 @@ impl Replay {
                 }
             };
             let (from, to, what) = damage;
+            for (source, state) in sources.iter() {
+                let open = |gap: &OffsetGap| gap.source == *source && gap.before.is_none();
+                if !self.findings.gaps.iter().any(open) {
+                    self.findings.gaps.push(OffsetGap {
+                        source: source.clone(),
+                        after: state.offset,
+                        before: None,
+                    });
+                }
+            }
             let after_sequence = self.sequence;
             let file = name.clone();
             self.findings.damage.push(WalDamage {
@@ -161,10 +203,31 @@ impl Replay {
         let infos = series.infos();
         memtable.apply(&self.deltas, |id| infos.kind(id));
         if let Some(stamp) = &stamp {
+            if !self.findings.damage.is_empty() {
+                self.close_gap(stamp, sources.contains_key(&stamp.source));
+            }
             note_stamp(sources, stamp);
         }
         self.sequence = sequence;
         self.findings.frames += 1;
         Ok(())
+    }
+
+    /// Notes the first offset of a source behind damage.
+    fn close_gap(&mut self, stamp: &Stamp<Name>, known: bool) {
+        let Some((offset, _)) = stamp.offset else {
+            return;
+        };
+        let gaps = &mut self.findings.gaps;
+        let own = |gap: &&mut OffsetGap| gap.source == stamp.source;
+        match gaps.iter_mut().filter(own).find(|gap| gap.before.is_none()) {
+            Some(gap) => gap.before = Some(offset),
+            None if known => {}
+            None => gaps.push(OffsetGap {
+                source: stamp.source.clone(),
+                after: None,
+                before: Some(offset),
+            }),
+        }
     }
 }

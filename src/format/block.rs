@@ -111,7 +111,9 @@ impl Prefix {
 
     fn read(cursor: &mut Cursor<'_>) -> Option<Prefix> {
         let magic = cursor.take(BLOCK_MAGIC.len());
-        cursor.require(magic == BLOCK_MAGIC, "not the start of a block");
+        if magic != BLOCK_MAGIC {
+            cursor.fail_at(0, "not the start of a block");
+        }
         let block_bytes = cursor.u32();
         let header_bytes = cursor.u32();
         cursor.require(

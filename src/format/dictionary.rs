@@ -197,7 +197,9 @@ impl Dictionary {
     pub fn decode(bytes: &[u8], segment_id: u64, offset: u64) -> Result<(Self, usize)> {
         let mut cursor = Cursor::new(bytes);
         let magic = cursor.take(DICTIONARY_MAGIC.len());
-        cursor.require(magic == DICTIONARY_MAGIC, "not the start of a dictionary");
+        if magic != DICTIONARY_MAGIC {
+            cursor.fail_at(0, "not the start of a dictionary");
+        }
         let encoding = cursor.u8();
         super::header::require_zero(&mut cursor, 3);
         let plain_bytes = cursor.u32() as usize;

@@ -98,11 +98,11 @@ impl Identity {
 
 /// The next `count` bytes, which must be zero.
 pub(super) fn require_zero(cursor: &mut Cursor<'_>, count: usize) {
+    let start = cursor.position();
     let reserved = cursor.take(count);
-    cursor.require(
-        reserved.iter().all(|byte| *byte == 0),
-        "reserved bytes that are not zero",
-    );
+    if reserved.iter().any(|byte| *byte != 0) {
+        cursor.fail_at(start, "reserved bytes that are not zero");
+    }
 }
 
 /// The header of a segment.
@@ -136,7 +136,9 @@ impl Header {
     pub fn decode(bytes: &[u8]) -> Result<Header, Refusal> {
         let mut cursor = Cursor::new(bytes.get(..HEADER_BYTES).unwrap_or(bytes));
         let magic = cursor.take(MAGIC.len());
-        cursor.require(magic == MAGIC, "not the start of a segment");
+        if magic != MAGIC {
+            cursor.fail_at(0, "not the start of a segment");
+        }
         let version = cursor.u16();
         cursor.check()?;
         // Before the version is believed, the checksum.

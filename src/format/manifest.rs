@@ -147,6 +147,21 @@ impl Manifest {
     }
 }
 
+/// The version of a manifest newer than [`VERSION`]: such a store is refused,
+/// not repaired. A copy's header keeps its layout in all versions.
+pub fn newer_version(bytes: &[u8]) -> Option<u16> {
+    [0, bytes.len() / 2].into_iter().find_map(|offset| {
+        let header: &[u8; HEADER_BYTES] = bytes.get(offset..)?.first_chunk()?;
+        let mut cursor = Cursor::new(header.strip_prefix(&MAGIC)?);
+        let version = cursor.u16();
+        cursor.take(6);
+        let generation = cursor.u64();
+        cursor.take(4);
+        let sound = bound_crc(generation, offset as u64, &header[..28]) == cursor.u32();
+        (sound && version > VERSION).then_some(version)
+    })
+}
+
 fn decode_copy(bytes: &[u8], offset: usize, copy: u8) -> Result<Manifest> {
     let shift = |corrupt: Corrupt| Corrupt::new(corrupt.at + offset, corrupt.what);
     let mut cursor = Cursor::new(bytes);
@@ -455,6 +470,19 @@ mod tests {
             assert_eq!(back, manifest, "bit {bit}");
             assert!(damage.is_some(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_newer_version_is_told_from_damage() {
+        let mut bytes = example().encode();
+        let middle = bytes.len() / 2;
+        bytes[8] = 2;
+        assert_eq!(newer_version(&bytes), None, "a flipped bit");
+        bytes[middle + 8] = 2;
+        assert_eq!(newer_version(&bytes), None, "two flipped bits");
+        let crc = bound_crc(9, 0, &bytes[..28]);
+        bytes[28..32].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(newer_version(&bytes), Some(2));
     }
 
     #[test]

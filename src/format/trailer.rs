@@ -110,7 +110,9 @@ impl Trailer {
     pub fn decode(bytes: &[u8], offset: u64) -> Result<(Trailer, Layout), Corrupt> {
         let mut cursor = Cursor::new(bytes);
         let magic = cursor.take(MAGIC.len());
-        cursor.require(magic == MAGIC, "not a trailer");
+        if magic != MAGIC {
+            cursor.fail_at(0, "not a trailer");
+        }
         let version = cursor.u16();
         cursor.require(version == VERSION, "a trailer of another version");
         let identity = Identity::decode(&mut cursor);
@@ -137,7 +139,9 @@ impl Trailer {
         require_zero(&mut cursor, 8);
         let crc = cursor.u32();
         let end_magic = cursor.take(END_MAGIC.len());
-        cursor.require(end_magic == END_MAGIC, "no end of a trailer");
+        if end_magic != END_MAGIC {
+            cursor.fail_at(CRC_AT + 4, "no end of a trailer");
+        }
         cursor.finish()?;
         let covered = bytes.get(..CRC_AT).unwrap_or_default();
         if crc != bound_crc(identity.segment_id, offset, covered) {

@@ -57,7 +57,7 @@ impl Header {
     }
 
     /// Reads a header; `expected_id` is the one in the file's name. A version
-    /// above [`VERSION`] is reported as such by [`newer_version`], not here.
+    /// above [`VERSION`] is told apart by [`newer_version`], not here.
     pub fn decode(bytes: &[u8], expected_id: u64) -> Result<Header> {
         let mut cursor = Cursor::new(bytes.get(..HEADER_BYTES).unwrap_or(bytes));
         cursor.require(bytes.starts_with(&MAGIC), "not a write-ahead log");
@@ -98,11 +98,14 @@ pub fn salt(store_id: u64, wal_id: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// The version of a file that starts with `magic` and says it is newer than
-/// `known`: such a file is refused, not repaired.
-pub fn newer_version(bytes: &[u8], magic: &[u8; 8], known: u16) -> Option<u16> {
-    let version = bytes.strip_prefix(magic)?.first_chunk()?;
-    Some(u16::from_le_bytes(*version)).filter(|version| *version > known)
+/// The version of a log newer than [`VERSION`]: such a file is refused, not
+/// repaired. Magic, version and checksum stay where they are in all versions,
+/// so that a flipped bit is damage and no news.
+pub fn newer_version(bytes: &[u8], wal_id: u64) -> Option<u16> {
+    let header = bytes.get(..HEADER_BYTES)?;
+    let version = u16::from_le_bytes(*header.strip_prefix(&MAGIC)?.first_chunk()?);
+    let crc = u32::from_le_bytes(*header.last_chunk()?);
+    (version > VERSION && crc == bound_crc(wal_id, 0, &header[..60])).then_some(version)
 }
 
 /// The header of one frame.
@@ -270,6 +273,16 @@ mod tests {
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert!(read(&bytes, 64).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_newer_version_is_told_from_damage() {
+        let mut bytes = HEADER.encode();
+        bytes[8] = 2;
+        assert_eq!(newer_version(&bytes, 3), None, "a flipped bit");
+        let crc = bound_crc(3, 0, &bytes[..60]);
+        bytes[60..].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(newer_version(&bytes, 3), Some(2));
     }
 
     #[test]

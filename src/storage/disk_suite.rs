@@ -38,7 +38,9 @@ fn simulated() -> Fixture {
 
 macro_rules! on_every_disk {
     ($($case:ident),* $(,)?) => {
+        #[cfg(not(miri))]
         mod mapped { $(#[test] fn $case() { super::$case(&super::real(true)); })* }
+        #[cfg(not(miri))]
         mod unmapped { $(#[test] fn $case() { super::$case(&super::real(false)); })* }
         mod simulated { $(#[test] fn $case() { super::$case(&super::simulated()); })* }
     };

@@ -4,8 +4,7 @@ use std::io;
 
 use crate::codec::cursor::Corrupt;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::manifest::{FILE, MAGIC, Manifest, TEMPORARY, VERSION};
-use crate::format::wal::newer_version;
+use crate::format::manifest::{FILE, Manifest, TEMPORARY, VERSION, newer_version};
 use crate::limits::MANIFEST_BYTES_MAX;
 use crate::storage::disk::{Disk, Open};
 
@@ -29,19 +28,15 @@ pub fn load(disk: &dyn Disk) -> Result<Option<(Manifest, Option<Corrupt>)>> {
     }
     let mut bytes = vec![0; length as usize];
     file.read_at(0, &mut bytes).map_err(fail)?;
-    if let Some(version) = newer_version(&bytes, &MAGIC, VERSION) {
-        // A flipped bit in the version of the first copy is damage, not news.
-        let second = bytes.get(bytes.len() / 2..).unwrap_or_default();
-        if newer_version(second, &MAGIC, VERSION).is_some() {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "store format {version} is newer than {VERSION}, the newest this version reads"
-                ),
-            )
-            .in_file(FILE)
-            .help("open it with a newer hotstove"));
-        }
+    if let Some(version) = newer_version(&bytes) {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "store format {version} is newer than {VERSION}, the newest this version reads"
+            ),
+        )
+        .in_file(FILE)
+        .help("open it with a newer hotstove"));
     }
     Manifest::decode(&bytes).map(Some).map_err(|corrupt| {
         Error::corruption(format!(

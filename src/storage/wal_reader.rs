@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::wal::{
-    FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, HEADER_BYTES, Header, MAGIC, VERSION, file_name,
+    FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, HEADER_BYTES, Header, VERSION, file_name,
     newer_version, salt,
 };
 use crate::storage::disk::{Disk, DiskFile, Open};
@@ -74,7 +74,7 @@ impl WalReader {
         let length = file.len().map_err(fail)?;
         let mut front = vec![0; length.min(HEADER_BYTES as u64) as usize];
         file.read_at(0, &mut front).map_err(fail)?;
-        if let Some(version) = newer_version(&front, &MAGIC, VERSION) {
+        if let Some(version) = newer_version(&front, wal_id) {
             return Err(Error::new(
                 crate::ErrorKind::Unsupported,
                 format!(

@@ -12,7 +12,7 @@ mod writer;
 mod tests;
 
 pub use block::{Block, PageInfo};
-pub use reader::Segment;
+pub use reader::{Segment, describe};
 pub use series::SeriesIndex;
 pub use writer::SegmentWriter;
 

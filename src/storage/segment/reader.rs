@@ -271,3 +271,39 @@ impl Segment {
         Damage::harmless(&self.name, offset, what).losing(key, first..last.saturating_add(1))
     }
 }
+
+/// What a segment says of itself, for a store whose manifest is lost: the
+/// store it belongs to and its entry. None where neither end tells.
+#[must_use]
+pub fn describe(bytes: &[u8]) -> Option<(u64, SegmentMeta)> {
+    let length = bytes.len() as u64;
+    let offset = length.saturating_sub(TRAILER_BYTES as u64);
+    let tail = bytes.get(offset as usize..)?;
+    let told = Trailer::decode(tail, offset)
+        .ok()
+        .map(|(trailer, _)| trailer);
+    let identity = match &told {
+        Some(trailer) => trailer.identity,
+        None => Header::decode(bytes).ok()?.identity,
+    };
+    let bucket_start = identity.bucket * MINUTES_PER_BUCKET;
+    let meta = SegmentMeta {
+        id: identity.segment_id,
+        bucket: identity.bucket,
+        bytes: length,
+        hash: told.as_ref().map_or(0, |_| file_hash(tail)),
+        first_sequence: identity.first_sequence,
+        last_sequence: identity.last_sequence,
+        first_minute: told
+            .as_ref()
+            .map_or(bucket_start, |trailer| trailer.first_minute),
+        last_minute: told
+            .as_ref()
+            .map_or(bucket_start + MINUTES_PER_BUCKET - 1, |trailer| {
+                trailer.last_minute
+            }),
+        cells: told.as_ref().map_or(0, |trailer| trailer.cells),
+        series: told.as_ref().map_or(0, |trailer| trailer.series),
+    };
+    Some((identity.store_id, meta))
+}

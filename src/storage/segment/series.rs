@@ -234,8 +234,8 @@ fn rebuild(
     let (start, end) = match segment.trailer {
         Some((_, layout)) => (layout.blocks, layout.blocks_end.min(length)),
         None => {
-            let first = segment.dictionary_bytes.filter(|_| dictionary.is_some());
-            (HEADER_BYTES as u64 + u64::from(first.unwrap_or(0)), length)
+            let passed = segment.dictionary_bytes.unwrap_or(0);
+            (length.min(HEADER_BYTES as u64 + u64::from(passed)), length)
         }
     };
     let (id, bucket) = (segment.meta.id, segment.meta.bucket);
@@ -299,9 +299,14 @@ fn entries_of(
                 let lost = Damage::harmless(&segment.name, offset, what);
                 damage.push(lost.losing(key_in(dictionary, prefix.key), minutes));
             }
-            // Without a trailer nothing says where the blocks end: what comes
-            // after the last is then taken for the sections behind.
-            Found::Gap(gap) if segment.trailer.is_some() || last_block > Some(index) => {
+            // Where nothing says how far the dictionary goes, the front is it;
+            // nor, without a trailer, where the blocks end: what comes after
+            // the last is taken for the sections behind. A block lost there is
+            // missing from the count.
+            Found::Gap(gap)
+                if segment.trailer.is_some()
+                    || last_block > Some(index) && gap.start > HEADER_BYTES as u64 =>
+            {
                 let what = format!("{} bytes that are no block", gap.end - gap.start);
                 damage.push(segment.losing_all(gap.start, what, None));
             }

@@ -227,6 +227,16 @@ impl DiskFile for SimFile {
         let mut state = self.state.lock();
         let verdict = state.calls.enter(Call::Map, &self.name, 0, 0);
         verdict.before()?;
-        verdict.after(Bytes::copy_from_slice(&state.node(self.node).cached))
+        let content = Arc::clone(&state.node(self.node).cached);
+        verdict.after(Bytes::from_owner(Copied(content)))
+    }
+}
+
+/// A file as it was: whoever writes to it from now on writes to a copy.
+struct Copied(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Copied {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }

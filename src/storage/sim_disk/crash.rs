@@ -18,22 +18,31 @@ pub struct Unsynced {
 
 /// What was done to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "named as the calls are")]
 pub enum Change {
+    /// Bytes were written.
     Write {
+        /// Where they begin.
         offset: u64,
+        /// How many they are.
         length: u64,
-        /// Whether it made the file longer.
+        /// Whether they made the file longer.
         grows: bool,
     },
+    /// The file was cut or grown.
     SetLen {
+        /// Its length before.
         from: u64,
+        /// Its length after.
         to: u64,
     },
+    /// It was created.
     Create,
+    /// It was renamed.
     Rename {
+        /// Its name after.
         to: String,
     },
+    /// It was removed.
     Remove,
 }
 
@@ -285,7 +294,7 @@ impl EntryEffect {
 /// The disk after a power cut; an effect without a fate is lost.
 pub(super) fn after_crash(state: &State, fates: &BTreeMap<u64, Fate>) -> State {
     let fate = |order: u64| fates.get(&order).copied().unwrap_or(Fate::Lost);
-    let mut after = state.clone();
+    let mut after = state.without_processes();
     for effect in std::mem::take(&mut after.pending) {
         if fate(effect.order) != Fate::Lost {
             effect.apply(&mut after.durable);
@@ -306,5 +315,6 @@ pub(super) fn after_crash(state: &State, fates: &BTreeMap<u64, Fate>) -> State {
             node.name.clone_from(name);
         }
     }
-    after.without_processes()
+    after.forget_unreachable();
+    after
 }

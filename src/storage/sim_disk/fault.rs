@@ -5,20 +5,32 @@ use std::io;
 
 /// The calls of the seam.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "named as the calls are")]
 pub enum Call {
+    /// `Disk::open` of an existing file.
     Open,
+    /// `Disk::open` of a new file.
     Create,
+    /// `Disk::rename`.
     Rename,
+    /// `Disk::remove`.
     Remove,
+    /// `Disk::list`.
     List,
+    /// `Disk::sync_dir`.
     SyncDir,
+    /// `Disk::lock`.
     Lock,
+    /// `DiskFile::len`.
     Len,
+    /// `DiskFile::read_at`.
     Read,
+    /// `DiskFile::write_at`.
     Write,
+    /// `DiskFile::sync`.
     Sync,
+    /// `DiskFile::set_len`.
     SetLen,
+    /// `DiskFile::map`.
     Map,
 }
 

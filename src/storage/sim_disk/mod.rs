@@ -50,7 +50,7 @@
 //! **The medium rots** ([`SimDisk::damage`]): any bytes of any file are other
 //! ones, or gone, to every reader from then on.
 //!
-//! Not in the model: errors of a mapping (SIGBUS), reads that differ from call
+//! Not in the model: errors of a mapping (SIGBUS; here it is a copy), reads that differ from call
 //! to call, time, and several machines on one medium.
 
 mod calls;
@@ -234,9 +234,11 @@ impl SimDisk {
         Ok(state.node(node).cached.to_vec())
     }
 
-    /// Puts a file there, durable, content and name, over whatever had it.
+    /// Puts a file there, durable, content and name, over whatever had it. All
+    /// names are durable first.
     pub fn put(&self, name: &str, content: &[u8]) {
         let mut state = self.state.lock();
+        state.make_names_durable(Outcome::Everything);
         let id = state.add_node(name);
         let node = state.node(id);
         node.durable = Arc::new(content.to_vec());
@@ -246,13 +248,13 @@ impl SimDisk {
         state.forget_unreachable();
     }
 
-    /// Takes a file away, durably.
+    /// Takes a file away, durably. All names are durable first.
     pub fn lose(&self, name: &str) -> io::Result<()> {
         let mut state = self.state.lock();
+        state.make_names_durable(Outcome::Everything);
         let id = state.find(name)?;
         state.visible.retain(|_, node| *node != id);
         state.durable.retain(|_, node| *node != id);
-        state.pending.retain(|effect| effect.node != id);
         state.forget_unreachable();
         Ok(())
     }
@@ -264,6 +266,8 @@ impl SimDisk {
         let id = state.find(name)?;
         let node = state.node(id);
         node.effects.clear();
+        // Let go of first, so that the change is made in place.
+        node.durable = Arc::default();
         change(Arc::make_mut(&mut node.cached));
         node.durable = Arc::clone(&node.cached);
         Ok(())

@@ -1,7 +1,7 @@
 //! What the disk holds: files apart from their names, and of both what is
 //! durable, what is visible, and the effects that lie between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -51,8 +51,8 @@ pub(super) enum ContentChange {
         offset: usize,
         length: usize,
         grows: bool,
-        /// The sectors touched, as the cache held them after the write: what
-        /// the medium gets is never less than what was in the sector before.
+        /// The sectors touched, as the cache held them after the write, zeros
+        /// beyond the end: what earlier writes put there is in it.
         image: Vec<u8>,
     },
     SetLen {
@@ -80,7 +80,7 @@ pub(super) enum EntryChange {
 pub(super) type Entries = BTreeMap<String, NodeId>;
 
 /// All of a simulated disk.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct State {
     pub seed: u64,
     pub random: Random,
@@ -117,8 +117,16 @@ impl State {
 
     /// A copy that no process holds anything of.
     pub fn without_processes(&self) -> Self {
-        let mut state = self.clone();
-        state.calls = Calls::default();
+        let mut state = State {
+            random: self.random.clone(),
+            nodes: self.nodes.clone(),
+            visible: self.visible.clone(),
+            durable: self.durable.clone(),
+            pending: self.pending.clone(),
+            graves: self.graves.clone(),
+            calls: Calls::default(),
+            ..*self
+        };
         for node in state.nodes.values_mut() {
             node.handles = 0;
             node.exclusive = false;
@@ -207,10 +215,10 @@ impl State {
 
     /// Bytes taken by files that have a name or are open.
     pub fn used(&self) -> u64 {
-        let named = |id: &NodeId| self.visible.values().any(|named| named == id);
+        let named: BTreeSet<NodeId> = self.visible.values().copied().collect();
         self.nodes
             .iter()
-            .filter(|(id, node)| node.handles > 0 || named(id))
+            .filter(|(id, node)| node.handles > 0 || named.contains(id))
             .map(|(_, node)| node.cached.len() as u64 + FILE_COST)
             .sum()
     }
@@ -251,13 +259,15 @@ impl State {
             cached.resize(end, 0);
         }
         cached[offset..end].copy_from_slice(bytes);
-        let image = offset / SECTOR_BYTES * SECTOR_BYTES
-            ..end.next_multiple_of(SECTOR_BYTES).min(cached.len());
+        let first = offset / SECTOR_BYTES * SECTOR_BYTES;
+        let last = end.next_multiple_of(SECTOR_BYTES);
+        let mut image = cached[first..last.min(cached.len())].to_vec();
+        image.resize(last - first, 0);
         let change = ContentChange::Write {
             offset,
             length: bytes.len(),
             grows,
-            image: cached[image].to_vec(),
+            image,
         };
         node.effects.push(Effect { order, change });
     }
@@ -299,9 +309,12 @@ impl State {
 
     /// Makes the names durable, as far as `outcome` lets it.
     pub fn sync_dir(&mut self, outcome: Outcome) {
-        if self.lying || outcome == Outcome::Nothing {
-            return;
+        if !self.lying && outcome != Outcome::Nothing {
+            self.make_names_durable(outcome);
         }
+    }
+
+    pub fn make_names_durable(&mut self, outcome: Outcome) {
         for (index, effect) in std::mem::take(&mut self.pending).iter().enumerate() {
             if reaches(outcome, index, &mut self.random) {
                 effect.apply(&mut self.durable);
@@ -316,36 +329,26 @@ impl State {
         self.forget_unreachable();
     }
 
-    /// Whether a crash can leave the file with a name.
-    fn reachable(&self, id: NodeId) -> bool {
-        let is_it = |entry: &NodeId| *entry == id;
-        self.visible.values().any(is_it)
-            || self.durable.values().any(is_it)
-            || self.pending.iter().any(|effect| effect.node == id)
+    /// The files that have a name, or may have one after a crash.
+    fn reachable(&self) -> BTreeSet<NodeId> {
+        let pending = self.pending.iter().map(|effect| &effect.node);
+        let named = self.visible.values().chain(self.durable.values());
+        named.chain(pending).copied().collect()
     }
 
     pub fn forget_unreachable(&mut self) {
-        let lost: Vec<NodeId> = self
-            .nodes
-            .iter()
-            .filter(|(id, node)| {
-                let held = node.handles > 0 || node.exclusive || node.shared > 0;
-                !held && !self.reachable(**id)
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        for id in lost {
-            self.nodes.remove(&id);
-        }
+        let reachable = self.reachable();
+        self.nodes.retain(|id, node| {
+            let held = node.handles > 0 || node.exclusive || node.shared > 0;
+            held || reachable.contains(id)
+        });
     }
 
     /// The effects a crash may lose, oldest first, each with its order.
     pub fn unsynced(&self) -> Vec<(u64, Unsynced)> {
         let mut all = Vec::new();
-        for (id, node) in &self.nodes {
-            if node.effects.is_empty() || !self.reachable(*id) {
-                continue;
-            }
+        let reachable = self.reachable();
+        for (_, node) in self.nodes.iter().filter(|(id, _)| reachable.contains(id)) {
             for effect in &node.effects {
                 let change = Change::of_content(&effect.change);
                 let file = node.name.clone();

@@ -22,6 +22,40 @@ fn unsynced_writes_are_lost_in_any_combination() {
 }
 
 #[test]
+fn what_a_crash_may_lose_is_listed() {
+    let (disk, file) = disk_with(b"four");
+    file.write_at(2, b"xyz").unwrap();
+    file.write_at(0, b"x").unwrap();
+    disk.rename("a", "b").unwrap();
+    file.set_len(3).unwrap();
+    let unnamed = disk.open("c", Open::Create).unwrap();
+    disk.remove("c").unwrap();
+    unnamed.write_at(0, b"nobody sees this").unwrap();
+    let write = |offset, length, grows| Change::Write {
+        offset,
+        length,
+        grows,
+    };
+    let expected = [
+        ("b", write(2, 3, true)),
+        ("b", write(0, 1, false)),
+        ("a", Change::Rename { to: "b".into() }),
+        ("b", Change::SetLen { from: 5, to: 3 }),
+        ("c", Change::Create),
+        ("c", Change::Remove),
+    ];
+    let unsynced = disk.unsynced();
+    assert_eq!(unsynced.len(), 7);
+    for (effect, (file, change)) in unsynced.iter().zip(expected) {
+        assert_eq!((effect.file.as_str(), &effect.change), (file, &change));
+    }
+    disk.sync_dir().unwrap();
+    assert_eq!(disk.unsynced().len(), 3);
+    file.sync().unwrap();
+    assert!(disk.unsynced().is_empty());
+}
+
+#[test]
 fn a_sector_holds_one_state_of_the_cache() {
     let (disk, file) = disk_with(b"");
     file.write_at(0, b"one").unwrap();
@@ -30,6 +64,19 @@ fn a_sector_holds_one_state_of_the_cache() {
         outcomes(&disk, "a"),
         [some(b""), some(b"one"), some(b"onetwo")]
     );
+}
+
+/// A cut that was lost, and a write after it that was not: the sector is as the
+/// cache had it then, zeros beyond the end and all.
+#[test]
+fn a_sector_remembers_a_lost_cut() {
+    let (disk, file) = disk_with(&[b'o'; 600]);
+    file.set_len(4).unwrap();
+    file.write_at(0, b"new").unwrap();
+    let content = disk.crash_with_subset(0b10).content("a").unwrap();
+    assert_eq!(content.len(), 600);
+    assert_eq!(&content[..6], b"newo\0\0");
+    assert_eq!(content[511..513], [0, b'o']);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! That each misdeed of the simulated disk really happens, and that nothing
 //! worse does: a fault that never strikes proves whatever it is asked to.
 
+mod calibration;
 mod crashes;
 mod faults;
 mod protocol;

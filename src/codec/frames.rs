@@ -1,0 +1,160 @@
+//! Frames of 64 integers, each stored as its distance from the lowest of its
+//! frame at the width the frame needs.
+//!
+//! All headers stand before all packed bits, and are packed themselves, so
+//! that a reader finds any frame without unpacking another.
+
+use super::bits;
+use super::cursor::Cursor;
+use super::page::CELLS_MAX;
+use super::put;
+
+/// Values of a frame; the last one of a column may hold fewer. Measured on
+/// counts: 128 cost up to 4 % more bytes, 32 up to a quarter of the speed.
+pub const FRAME: usize = 64;
+
+const FRAMES_MAX: usize = CELLS_MAX.div_ceil(FRAME);
+
+/// How a column will be written, and at what cost.
+pub struct Plan {
+    /// Bytes it takes.
+    pub size: usize,
+    minimum: i64,
+    /// The lowest value and the width of each frame.
+    frames: Vec<(i64, u8)>,
+    width_minimum: u8,
+    width_bits: u8,
+    base_bits: u8,
+}
+
+/// The distance from `low` up to `high`; two 64-bit integers are never
+/// further apart than 64 bits hold.
+fn distance(low: i64, high: i64) -> u64 {
+    high.wrapping_sub(low) as u64
+}
+
+impl Plan {
+    /// Looks at all values once.
+    pub fn of(mut values: impl Iterator<Item = i64>) -> Self {
+        let (mut frames, mut packed) = (Vec::with_capacity(FRAMES_MAX), 0);
+        while let Some(first) = values.next() {
+            let (mut low, mut high, mut count) = (first, first, 1);
+            for value in values.by_ref().take(FRAME - 1) {
+                low = low.min(value);
+                high = high.max(value);
+                count += 1;
+            }
+            let width = bits::width_of(distance(low, high));
+            packed += bits::packed_bytes(count, width);
+            frames.push((low, width));
+        }
+        let lows = frames.iter().map(|(low, _)| *low);
+        let (low, high) = (lows.clone().min().unwrap_or(0), lows.max().unwrap_or(0));
+        let widths = frames.iter().map(|(_, width)| *width);
+        let width_minimum = widths.clone().min().unwrap_or(0);
+        let width_spread = widths.max().unwrap_or(0) - width_minimum;
+        let width_bits = bits::width_of(width_spread.into());
+        let base_bits = bits::width_of(distance(low, high));
+        let mut head = put::zigzag_bytes(low) + 1;
+        if frames.len() > 1 {
+            head += 2
+                + bits::packed_bytes(frames.len(), width_bits)
+                + bits::packed_bytes(frames.len(), base_bits);
+        }
+        Plan {
+            size: head + packed,
+            minimum: low,
+            frames,
+            width_minimum,
+            width_bits,
+            base_bits,
+        }
+    }
+
+    /// Appends `values`, of which this is the plan.
+    pub fn write(&self, mut values: impl Iterator<Item = i64>, out: &mut Vec<u8>) {
+        put::zigzag(out, self.minimum);
+        out.push(self.width_minimum);
+        if self.frames.len() > 1 {
+            out.extend([self.width_bits, self.base_bits]);
+            let widths = self.frames.iter();
+            let widths = widths.map(|(_, width)| u64::from(width - self.width_minimum));
+            bits::pack(widths, self.width_bits, out);
+            let bases = self.frames.iter();
+            let bases = bases.map(|(low, _)| distance(self.minimum, *low));
+            bits::pack(bases, self.base_bits, out);
+        }
+        for (low, width) in &self.frames {
+            let offsets = values.by_ref().take(FRAME);
+            bits::pack(offsets.map(|value| distance(*low, value)), *width, out);
+        }
+    }
+}
+
+/// The headers of a column's frames.
+struct Headers {
+    count: usize,
+    minimum: i64,
+    width_minimum: u8,
+    widths: [i64; FRAMES_MAX],
+    bases: [i64; FRAMES_MAX],
+}
+
+impl Headers {
+    /// Those of a column of `values`, at most [`CELLS_MAX`].
+    fn read(cursor: &mut Cursor<'_>, values: usize) -> Self {
+        let mut headers = Headers {
+            count: values.div_ceil(FRAME).min(FRAMES_MAX),
+            minimum: cursor.zigzag(),
+            width_minimum: cursor.u8(),
+            widths: [0; FRAMES_MAX],
+            bases: [0; FRAMES_MAX],
+        };
+        if headers.count > 1 {
+            let (width_bits, base_bits) = (cursor.u8(), cursor.u8());
+            read_packed(cursor, width_bits, 0, &mut headers.widths[..headers.count]);
+            read_packed(cursor, base_bits, 0, &mut headers.bases[..headers.count]);
+        }
+        headers
+    }
+
+    /// The lowest value and the width of frame `index`.
+    fn frame(&self, index: usize) -> Option<(i64, u8)> {
+        let base = self.bases[index] as u64;
+        let width = u64::from(self.width_minimum).checked_add(self.widths[index] as u64)?;
+        let width = u8::try_from(width).ok()?;
+        let fits = width <= bits::WIDTH_MAX;
+        Some((self.minimum.checked_add_unsigned(base)?, width)).filter(|_| fits)
+    }
+}
+
+/// Fills `out`, of at most [`CELLS_MAX`] values, with the frames at the
+/// cursor. Only where `wrap` says so may values leave 64 bits, around.
+pub fn read(cursor: &mut Cursor<'_>, out: &mut [i64], wrap: bool) {
+    let headers = Headers::read(cursor, out.len());
+    for (index, frame) in out.chunks_mut(FRAME).take(headers.count).enumerate() {
+        let at = cursor.position();
+        let Some((low, width)) = headers.frame(index) else {
+            return cursor.fail_at(at, "a frame beyond 64 bits");
+        };
+        read_packed(cursor, width, low, frame);
+        let highest = low.checked_add_unsigned(bits::mask(width));
+        if highest.is_none() && !wrap && frame.iter().any(|value| *value < low) {
+            cursor.fail_at(at, "a value beyond 64 bits");
+        }
+    }
+}
+
+/// Reads as many values as `out` takes, to the last byte they touch.
+fn read_packed(cursor: &mut Cursor<'_>, width: u8, base: i64, out: &mut [i64]) {
+    let at = cursor.position();
+    if width > bits::WIDTH_MAX {
+        return cursor.fail_at(at, "values wider than 64 bits");
+    }
+    let packed = cursor.take(bits::packed_bytes(out.len(), width));
+    bits::unpack(packed, width, base, out);
+    let used_bits = out.len() * usize::from(width) % 8;
+    if used_bits > 0 && packed.last().is_some_and(|last| last >> used_bits != 0) {
+        cursor.fail_at(at, "bits set behind packed values");
+    }
+}

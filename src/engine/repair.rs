@@ -1,0 +1,418 @@
+//! Mending a hurt store: everything sound is kept, what is lost is listed,
+//! what was damaged is renamed aside and never deleted.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::codec::{Family, Page};
+use crate::engine::flush::{Target, write_segments};
+use crate::engine::open::take_lock;
+use crate::engine::recovery::{End, live_logs, not_a_store, open_segments, replay};
+use crate::engine::replay::Replay;
+use crate::engine::series::SeriesTable;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::manifest::{FILE, Manifest};
+use crate::format::segment_meta::SegmentMeta;
+use crate::format::wal::{self, Header};
+use crate::limits::MINUTES_PER_DAY;
+use crate::model::SeriesKey;
+use crate::storage::damage::Damage;
+use crate::storage::disk::{Disk, Open};
+use crate::storage::manifest::{CommitError, commit};
+use crate::storage::real_disk::RealDisk;
+use crate::storage::segment::{self, Segment, SegmentWriter, segment_file_name};
+use crate::storage::wal::WalWriter;
+
+/// What a repair did and what is lost.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Repair {
+    /// Everything that was damaged, each with what is lost.
+    pub damage: Vec<Damage>,
+    /// What was done about it, for people.
+    pub actions: Vec<String>,
+    /// Batches replayed from the log into segments.
+    pub batches: u64,
+}
+
+/// Repairs the store at `path`. A sound store is left as it is.
+///
+/// # Errors
+/// [`ErrorKind::Locked`] while a writer is alive, [`ErrorKind::NotAStore`]
+/// where there is nothing to repair, and what the system refuses: the old
+/// manifest stands then, and the repair can be repeated.
+pub fn repair(path: impl AsRef<Path>) -> Result<Repair> {
+    let path = path.as_ref();
+    if !path.is_dir() {
+        return Err(Error::new(
+            ErrorKind::NotAStore,
+            format!("{} is not the directory of a store", path.display()),
+        ));
+    }
+    let disk = RealDisk::open(path)
+        .map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
+    repair_on(&disk)
+}
+
+/// As [`repair`], on any disk.
+pub fn repair_on(disk: &dyn Disk) -> Result<Repair> {
+    let names = disk
+        .list()
+        .map_err(|error| Error::io("listing the store", error))?;
+    let ours = |name: &String| {
+        name == FILE || wal::file_id(name).is_some() || segment::file_id(name).is_some()
+    };
+    if !names.iter().any(ours) {
+        return Err(not_a_store(disk));
+    }
+    let _lock = take_lock(disk)?;
+    let mut repair = Repair::default();
+    let mut aside = Vec::new();
+    let mut manifest = repair.manifest(disk, &names, &mut aside)?;
+    repair.segments(disk, &mut manifest, &mut aside)?;
+    repair.logs(disk, &mut manifest, &mut aside)?;
+    if repair.damage.is_empty() {
+        repair
+            .actions
+            .push("nothing was damaged; nothing was changed".to_owned());
+        return Ok(repair);
+    }
+    manifest.generation += 1;
+    manifest.sealed = None;
+    commit(disk, &manifest).map_err(|error| match error {
+        CommitError::Unchanged(error) | CommitError::Unknown(error) => error,
+    })?;
+    // Only once the new manifest stands.
+    for name in aside {
+        repair.set_aside(disk, &name)?;
+    }
+    Ok(repair)
+}
+
+impl Repair {
+    /// The manifest, from a whole copy or, without one, from the segments.
+    fn manifest(
+        &mut self,
+        disk: &dyn Disk,
+        names: &[String],
+        aside: &mut Vec<String>,
+    ) -> Result<Manifest> {
+        match crate::storage::manifest::load(disk) {
+            Ok(Some((manifest, None))) => return Ok(manifest),
+            Ok(Some((manifest, Some(corrupt)))) => {
+                let what = format!("{}; taken from the other copy", corrupt.what);
+                self.damage
+                    .push(Damage::harmless(FILE, corrupt.at as u64, what));
+                self.actions
+                    .push("wrote the manifest anew from its whole copy".to_owned());
+                return Ok(manifest);
+            }
+            Ok(None) => self
+                .damage
+                .push(Damage::harmless(FILE, 0, "the manifest is missing")),
+            Err(error) if error.kind() == ErrorKind::Corruption => {
+                self.damage
+                    .push(Damage::harmless(FILE, 0, error.to_string()));
+                // Renaming over it is what a commit does: keep it first.
+                aside.retain(|name| name != FILE);
+                self.set_aside(disk, FILE)?;
+            }
+            Err(error) => return Err(error),
+        }
+        self.rebuild(disk, names)
+    }
+
+    /// A manifest from what segments and logs say of themselves. Roles and
+    /// releases as defined, offsets and the retention floor are lost.
+    fn rebuild(&mut self, disk: &dyn Disk, names: &[String]) -> Result<Manifest> {
+        let mut manifest = Manifest {
+            generation: 1,
+            first_wal: 1,
+            ..Manifest::default()
+        };
+        let mut metas: Vec<SegmentMeta> = Vec::new();
+        for id in names.iter().filter_map(|name| segment::file_id(name)) {
+            let name = segment_file_name(id);
+            let file = disk.open(&name, Open::Read).and_then(|file| file.map());
+            let bytes =
+                file.map_err(|error| Error::io("opening a segment", error).in_file(&name))?;
+            manifest.next_segment = manifest.next_segment.max(id + 1);
+            match segment::describe(&bytes) {
+                Some((store_id, meta)) if meta.id == id => {
+                    manifest.store_id = store_id;
+                    metas.push(meta);
+                }
+                _ => self.damage.push(Damage::harmless(
+                    &name,
+                    0,
+                    "neither end of the segment says what it is; it is left aside",
+                )),
+            }
+        }
+        // A merge and its inputs may both lie there: the wider range of
+        // commits holds all of the narrower ones.
+        metas.sort_by_key(|meta| {
+            (
+                meta.bucket,
+                meta.first_sequence,
+                u64::MAX - meta.last_sequence,
+            )
+        });
+        for meta in metas {
+            let covered = manifest.segments.iter().any(|kept| {
+                kept.bucket == meta.bucket
+                    && kept.first_sequence <= meta.first_sequence
+                    && kept.last_sequence >= meta.last_sequence
+            });
+            if !covered {
+                manifest.segments.push(meta);
+            }
+        }
+        manifest.flushed_sequence = manifest
+            .segments
+            .iter()
+            .map(|meta| meta.last_sequence)
+            .max()
+            .unwrap_or(0);
+        let logs: Vec<u64> = names.iter().filter_map(|name| wal::file_id(name)).collect();
+        manifest.first_wal = logs.iter().min().copied().unwrap_or(1);
+        if manifest.segments.is_empty() {
+            for id in &logs {
+                manifest.store_id = log_store(disk, *id).unwrap_or(manifest.store_id);
+            }
+        }
+        for meta in manifest.segments.clone() {
+            if let Ok(opened) = Segment::open(disk, manifest.store_id, &meta) {
+                define_metrics(&opened, &mut manifest)?;
+            }
+        }
+        self.actions.push(
+            "rebuilt the manifest from the segments: roles, units and releases have to be defined again; \
+             offsets of sources are known only as far as the log tells, the retention floor is gone"
+                .to_owned(),
+        );
+        Ok(manifest)
+    }
+
+    /// Rewrites damaged segments without what is lost.
+    fn segments(
+        &mut self,
+        disk: &dyn Disk,
+        manifest: &mut Manifest,
+        aside: &mut Vec<String>,
+    ) -> Result<()> {
+        let (opened, broken) = open_segments(disk, manifest, &[])?;
+        for broken in broken {
+            let file = segment_file_name(broken.meta.id);
+            let lost = broken.meta.first_minute..broken.meta.last_minute + 1;
+            let damage = Damage::harmless(&file, 0, broken.error.to_string());
+            self.damage.push(damage.losing(None, lost));
+            manifest.segments.retain(|meta| meta.id != broken.meta.id);
+            aside.push(file);
+        }
+        for segment in opened {
+            let mut found = Vec::new();
+            segment.verify(&mut |damage| found.push(damage));
+            if found.is_empty() {
+                continue;
+            }
+            let meta = *segment.meta();
+            let id = manifest.next_segment;
+            manifest.next_segment += 1;
+            let saved = save_segment(disk, manifest.store_id, id, &segment)?;
+            manifest.segments.retain(|known| known.id != meta.id);
+            let cells = saved.map_or(0, |saved| saved.cells);
+            manifest.segments.extend(saved);
+            self.actions.push(format!(
+                "saved {cells} of {} cells of {} into {}",
+                meta.cells,
+                segment.file_name(),
+                segment_file_name(id)
+            ));
+            self.damage.append(&mut found);
+            aside.push(segment.file_name().to_owned());
+        }
+        manifest
+            .segments
+            .sort_by_key(|meta| (meta.bucket, meta.first_sequence));
+        Ok(())
+    }
+
+    /// Moves every good frame of a damaged log into segments.
+    fn logs(
+        &mut self,
+        disk: &dyn Disk,
+        manifest: &mut Manifest,
+        aside: &mut Vec<String>,
+    ) -> Result<()> {
+        let series = SeriesTable::default();
+        let replayed = replay(disk, manifest, (Vec::new(), Vec::new()), &series, End::File)?;
+        let Replay { findings, .. } = replayed.replay;
+        if findings.damage.is_empty() && self.damage.is_empty() {
+            return Ok(());
+        }
+        self.batches = findings.frames;
+        for damage in &findings.damage {
+            let what = format!(
+                "{}: the batches of {} bytes after commit {} are lost",
+                damage.what,
+                damage.to - damage.from,
+                damage.after_sequence
+            );
+            self.damage
+                .push(Damage::harmless(&damage.file, damage.from, what));
+        }
+        for gap in &findings.gaps {
+            self.actions.push(gap.to_string());
+        }
+        let state = &replayed.state;
+        let target = Target {
+            disk,
+            store_id: manifest.store_id,
+            next_segment: &mut manifest.next_segment,
+            sequences: (
+                manifest.flushed_sequence + 1,
+                state.sequence.max(manifest.flushed_sequence + 1),
+            ),
+            floor: manifest.floor,
+        };
+        let metas = write_segments(&state.active, &series, target)?;
+        for meta in &metas {
+            let opened = Segment::open(disk, manifest.store_id, meta)?;
+            define_metrics(&opened, manifest)?;
+        }
+        manifest.segments.extend(metas);
+        manifest
+            .segments
+            .sort_by_key(|meta| (meta.bucket, meta.first_sequence));
+        let (logs, _) = live_logs(disk, manifest.first_wal)?;
+        let newest = logs.last().copied().unwrap_or(manifest.first_wal);
+        let header = Header {
+            store_id: manifest.store_id,
+            wal_id: newest + 1,
+            first_sequence: state.sequence + 1,
+            previous_bytes: replayed.last.map_or(0, |(_, bytes)| bytes),
+        };
+        WalWriter::create(disk, &header)?;
+        manifest.first_wal = newest + 1;
+        manifest.flushed_sequence = state.sequence;
+        manifest.sources = (*state.sources).clone();
+        if !findings.damage.is_empty() {
+            self.actions.push(format!(
+                "moved {} sound batches from the log into segments",
+                findings.frames
+            ));
+        }
+        let damaged = |id: &u64| {
+            findings
+                .damage
+                .iter()
+                .any(|d| d.file == wal::file_name(*id))
+        };
+        aside.extend(
+            logs.iter()
+                .filter(|id| damaged(id))
+                .map(|id| wal::file_name(*id)),
+        );
+        Ok(())
+    }
+
+    /// Renames a damaged file to a name no version of the store looks at.
+    fn set_aside(&mut self, disk: &dyn Disk, name: &str) -> Result<()> {
+        let fail = |error| Error::io("renaming a damaged file aside", error).in_file(name);
+        let names = disk.list().map_err(fail)?;
+        if !names.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        let free = (1_u32..)
+            .map(|count| format!("{name}.damaged-{count}"))
+            .find(|candidate| !names.contains(candidate));
+        let Some(free) = free else { return Ok(()) };
+        disk.rename(name, &free).map_err(fail)?;
+        disk.sync_dir().map_err(fail)?;
+        self.actions.push(format!("renamed {name} to {free}"));
+        Ok(())
+    }
+}
+
+/// The store a log says it belongs to.
+fn log_store(disk: &dyn Disk, id: u64) -> Option<u64> {
+    let mut bytes = [0; wal::HEADER_BYTES];
+    disk.open(&wal::file_name(id), Open::Read)
+        .ok()?
+        .read_at(0, &mut bytes)
+        .ok()?;
+    Header::decode(&bytes, id)
+        .ok()
+        .map(|header| header.store_id)
+}
+
+/// Defines the metrics a segment has cells of, as far as their kind goes.
+fn define_metrics(segment: &Segment, manifest: &mut Manifest) -> Result<()> {
+    let Ok(index) = segment.series() else {
+        return Ok(());
+    };
+    for entry in index.entries(0..index.len()) {
+        let Some(key) = index.series_key(&entry) else {
+            continue;
+        };
+        if manifest.catalogue.metric(&key.metric).is_none() {
+            let metric = crate::model::Metric::new(key.metric, entry.kind);
+            manifest.catalogue.define_metric(&metric)?;
+        }
+    }
+    Ok(())
+}
+
+/// Everything readable of a segment, as a new one; none where nothing is.
+fn save_segment(
+    disk: &dyn Disk,
+    store_id: u64,
+    id: u64,
+    segment: &Segment,
+) -> Result<Option<SegmentMeta>> {
+    let Ok(index) = segment.series() else {
+        return Ok(None);
+    };
+    let mut saved: BTreeMap<SeriesKey, usize> = BTreeMap::new();
+    let mut page = Page::new(Family::Integer);
+    for (at, entry) in index.entries(0..index.len()).enumerate() {
+        let Ok(block) = segment.block(at) else {
+            continue;
+        };
+        let any = (0..block.page_count()).any(|page_at| block.decode(page_at, &mut page).is_ok());
+        if let (true, Some(key)) = (any, index.series_key(&entry)) {
+            saved.insert(key, at);
+        }
+    }
+    if saved.is_empty() {
+        return Ok(None);
+    }
+    let meta = segment.meta();
+    let sequences = (meta.first_sequence, meta.last_sequence);
+    let mut writer = SegmentWriter::create(
+        disk,
+        store_id,
+        id,
+        meta.bucket,
+        sequences,
+        &mut saved.keys(),
+    )?;
+    for (key, at) in &saved {
+        let block = segment.block(*at)?;
+        let mut pages = Vec::new();
+        for (page_at, info) in block.pages().enumerate() {
+            if block.decode(page_at, &mut page).is_ok() {
+                pages.push((info.day, page.clone()));
+            }
+        }
+        // Dense where it was dense.
+        let dense = if block.cold_meta().is_empty() {
+            0
+        } else {
+            (meta.last_minute / MINUTES_PER_DAY) + 1
+        };
+        writer.push(key, block.kind(), &pages, dense)?;
+    }
+    writer.finish().map(Some)
+}

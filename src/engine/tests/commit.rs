@@ -1,0 +1,136 @@
+//! What a commit promises, one promise a test.
+
+use std::sync::Arc;
+
+use super::{Write, batch, cells, minute, name, open, small};
+use crate::engine::batch::Batch;
+use crate::engine::store::Store;
+use crate::error::ErrorKind;
+use crate::limits::MINUTE_END;
+use crate::model::Minute;
+use crate::storage::sim_disk::{Call, Fault, SimDisk};
+
+const ONE: Write = Write {
+    release: 0,
+    metric: 0,
+    minute: 10,
+    value: 1,
+};
+
+#[test]
+fn a_spoiled_batch_is_refused_as_a_whole() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk).unwrap();
+    let crashes = store.series("a", "all", "crashes").unwrap();
+    let memory = store.series("a", "all", "memory").unwrap();
+    let spoil: [&dyn Fn(&mut Batch); 4] = [
+        &|batch| drop(batch.set(memory, minute(1), f64::NAN)),
+        &|batch| drop(batch.add_units(crashes, minute(1), 1)),
+        &|batch| drop(batch.add(crashes, Minute::END, 1)),
+        &|batch| drop(batch.stamp(&name("x"), 1).watermark(&name("y"), minute(1))),
+    ];
+    for spoil in spoil {
+        let mut batch = batch(&store, &[ONE]);
+        spoil(&mut batch);
+        batch.add(crashes, minute(2), 1);
+        assert_eq!(
+            store.commit(batch).unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+    }
+    assert!(cells(&store.snapshot()).unwrap().is_empty());
+    assert_eq!(MINUTE_END, Minute::END.get());
+}
+
+#[test]
+fn handles_of_another_store_are_refused() {
+    let store = open(&SimDisk::new(1)).unwrap();
+    let other = open(&SimDisk::new(2)).unwrap();
+    let batch = batch(&other, &[ONE]);
+    assert_eq!(
+        store.commit(batch).unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
+    assert_eq!(
+        store.series("a", "all", "unheard of").unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+}
+
+#[test]
+fn a_second_writer_is_refused_and_the_first_goes_on() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk).unwrap();
+    let second = Store::open_on(Arc::new(disk.clone()), small());
+    assert_eq!(second.unwrap_err().kind(), ErrorKind::Locked);
+    store.commit(batch(&store, &[ONE])).unwrap();
+    drop(store);
+    assert_eq!(cells(&open(&disk).unwrap().snapshot()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_failed_sync_is_never_acknowledged_nor_retried() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk).unwrap();
+    store.commit(batch(&store, &[ONE])).unwrap();
+    disk.inject(Fault::on(&[Call::Sync]).in_file("wal-").errno(5));
+    assert_eq!(
+        store.commit(batch(&store, &[ONE])).unwrap_err().kind(),
+        ErrorKind::Io
+    );
+    // The fault is gone, and the store still acknowledges nothing.
+    assert_eq!(
+        store.commit(batch(&store, &[ONE])).unwrap_err().kind(),
+        ErrorKind::Poisoned
+    );
+    drop(store);
+    let store = open(&disk).unwrap();
+    let counted = cells(&store.snapshot()).unwrap()[&(0, 0, 10)];
+    assert!(counted == 1 || counted == 2, "whole or absent: {counted}");
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_writes_resume() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk).unwrap();
+    store.commit(batch(&store, &[ONE])).unwrap();
+    disk.set_capacity(Some(disk.used()));
+    for _ in 0..3 {
+        let refused = store.commit(batch(&store, &[ONE])).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::StorageFull);
+        assert_eq!(
+            cells(&store.snapshot()).unwrap()[&(0, 0, 10)],
+            1,
+            "reads go on"
+        );
+    }
+    disk.set_capacity(None);
+    store.commit(batch(&store, &[ONE])).unwrap();
+    assert_eq!(cells(&store.snapshot()).unwrap()[&(0, 0, 10)], 2);
+    drop(store);
+    assert_eq!(
+        cells(&open(&disk).unwrap().snapshot()).unwrap()[&(0, 0, 10)],
+        2
+    );
+}
+
+#[test]
+fn watermarks_never_move_back() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk).unwrap();
+    for (at, expected) in [(100, 100), (50, 100), (200, 200)] {
+        let mut batch = Batch::new();
+        batch.watermark(&name("collector"), minute(at));
+        store.commit(batch).unwrap();
+        let state = store.source("collector").unwrap();
+        assert_eq!(
+            (state.watermark, state.offset),
+            (Some(minute(expected)), None)
+        );
+    }
+    drop(store);
+    assert_eq!(
+        open(&disk).unwrap().source("collector").unwrap().watermark,
+        Some(minute(200))
+    );
+}
