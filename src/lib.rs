@@ -6,6 +6,7 @@ mod error;
 mod format;
 pub mod limits;
 mod model;
+mod query;
 mod storage;
 
 pub use engine::backup::Backup;
@@ -23,7 +24,11 @@ pub use error::{Error, ErrorKind, Result};
 pub use format::audit::Override;
 pub use format::manifest::SourceState;
 pub use model::{
-    Branch, Catalogue, Decimal, Kind, Metric, Minute, Name, Release, Role, Rounding, SeriesKey,
+    Branch, Catalogue, Decimal, Kind, Metric, Minute, Name, Pattern, Release, Role, Rounding, SeriesKey,
     Worse,
+};
+pub use query::{
+    Aggregate, Axis, Cells, Every, Group, GroupBy, Held, Query, Row, StoredSeries, Table, Value,
+    Values,
 };
 pub use storage::damage::Damage;

@@ -48,6 +48,10 @@ pub const PAGE_BYTES_MAX: usize = 64 << 10;
 /// The largest block (one series, one bucket), encoded, in bytes.
 pub const BLOCK_BYTES_MAX: usize = DAYS_PER_BUCKET as usize * PAGE_BYTES_MAX + (256 << 10);
 
+/// The most rows of one table. A question beyond it is to be asked in parts,
+/// or with longer buckets.
+pub const TABLE_ROWS_MAX: usize = 1 << 26;
+
 /// A definition repeated within this many bytes of the write-ahead log does
 /// not count as a second copy: one bad sector must not cost both.
 pub const WAL_REDEFINE_BYTES: u64 = 4_096;

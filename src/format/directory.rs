@@ -206,16 +206,26 @@ impl Directory {
         entries.iter().filter_map(Entry::decode)
     }
 
+    /// The key of a series, without the rest of its entry.
+    #[must_use]
+    pub fn key(&self, index: usize) -> Option<(u32, u32, u32)> {
+        let (entries, _) = self.bytes.as_chunks::<ENTRY_BYTES>();
+        entries.get(index).map(key_of)
+    }
+
     /// The first series for which `before` does not hold, where it holds for
     /// a front part of them.
     pub fn partition(&self, mut before: impl FnMut((u32, u32, u32)) -> bool) -> usize {
         let (entries, _) = self.bytes.as_chunks::<ENTRY_BYTES>();
-        entries.partition_point(|raw| {
-            let (words, _) = raw.as_chunks::<4>();
-            let word = |at: usize| u32::from_le_bytes(words[at]);
-            before((word(0), word(1), word(2)))
-        })
+        entries.partition_point(|raw| before(key_of(raw)))
     }
+}
+
+/// The key in an entry's bytes.
+fn key_of(raw: &[u8; ENTRY_BYTES]) -> (u32, u32, u32) {
+    let (words, _) = raw.as_chunks::<4>();
+    let word = |at: usize| u32::from_le_bytes(words[at]);
+    (word(0), word(1), word(2))
 }
 
 #[cfg(test)]

@@ -90,6 +90,20 @@ impl SeriesIndex {
         self.directory.get(index)
     }
 
+    /// Release, branch and metric of the series at `index`, by the indices of
+    /// their names.
+    #[must_use]
+    pub fn key_indices(&self, index: usize) -> Option<(u32, u32, u32)> {
+        self.directory.key(index)
+    }
+
+    /// The first series from which on keys, as by
+    /// [`SeriesIndex::key_indices`], are not before `key`.
+    #[must_use]
+    pub fn position(&self, key: (u32, u32, u32)) -> usize {
+        self.directory.partition(|other| other < key)
+    }
+
     /// The entries of a range of series, in order.
     pub fn entries(&self, range: Range<usize>) -> impl Iterator<Item = Entry> {
         self.directory.range(range)

@@ -1,0 +1,19 @@
+//! Reading: from what is asked, over what can be left unread, to a table.
+
+mod accumulate;
+mod execute;
+mod gather;
+mod held;
+mod names;
+mod output;
+mod plan;
+mod point;
+mod request;
+mod result;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+pub use point::{Cells, StoredSeries};
+pub use request::{Aggregate, Every, GroupBy, Query};
+pub use result::{Axis, Group, Held, Row, Table, Value, Values};
