@@ -35,6 +35,16 @@ impl Store {
     pub fn retain_before(&self, minute: Minute) -> Result<Retained> {
         self.core.retain_before(minute.get())
     }
+
+    /// Drops all releases that match, for good. They may come again: what is
+    /// written later is kept.
+    ///
+    /// # Errors
+    /// What the system refuses, or a damaged segment; releases may be dropped
+    /// from some time buckets then and not yet from others.
+    pub fn retain_releases(&self, releases: &crate::model::Pattern) -> Result<Retained> {
+        self.core.drop_releases(&|name| releases.matches(name))
+    }
 }
 
 impl Core {

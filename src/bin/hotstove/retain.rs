@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use hotstove::{Minute, Pattern};
+use hotstove::Minute;
 
 use crate::failure::{Failure, Result, note};
 use crate::print::{bytes, grouped};
-use crate::{clock, open, query};
+use crate::query::{Glob, glob};
+use crate::{clock, open};
 
 /// Drop minutes or releases for good. Offsets of sources stay where they are.
 #[derive(Args)]
@@ -27,8 +28,8 @@ struct What {
     #[arg(long, value_name = "T", value_parser = clock::minute)]
     before: Option<Minute>,
     /// Drop the releases that match; they may come again.
-    #[arg(long, value_name = "GLOB", value_parser = query::pattern)]
-    release: Option<Pattern>,
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    release: Option<Glob>,
 }
 
 impl Retain {
@@ -37,7 +38,7 @@ impl Retain {
         let store = open::writer(&self.store)?;
         let retained = match (self.what.before, &self.what.release) {
             (Some(minute), _) => store.retain_before(minute),
-            (None, Some(pattern)) => store.retain_releases(pattern),
+            (None, Some(glob)) => store.retain_releases(&glob.pattern),
             (None, None) => return Err(Failure::Usage("--before or --release is needed".into())),
         };
         let retained = retained.map_err(failed)?;

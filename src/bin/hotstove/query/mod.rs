@@ -27,15 +27,15 @@ pub struct Query {
     /// The store's directory.
     store: PathBuf,
     /// Which releases; all unless said.
-    #[arg(long, value_name = "GLOB", value_parser = pattern)]
-    release: Option<Pattern>,
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    release: Option<Glob>,
     /// Which branches; all unless said.
-    #[arg(long, value_name = "GLOB", value_parser = pattern)]
-    branch: Option<Pattern>,
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    branch: Option<Glob>,
     /// Which metrics; all unless said. A decision metric before its window is
     /// whole is refused when named exactly, and left out when met by a glob.
-    #[arg(long, value_name = "GLOB", value_parser = pattern)]
-    metric: Option<Pattern>,
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    metric: Option<Glob>,
     /// The first minute.
     #[arg(long, value_name = "T", value_parser = clock::minute)]
     from: Option<Minute>,
@@ -71,7 +71,7 @@ pub struct Query {
     overriding: Option<String>,
     /// table on a terminal, else csv, unless said otherwise.
     #[arg(long, value_enum)]
-    format: Option<Format>,
+    pub format: Option<Format>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -81,9 +81,17 @@ enum Key {
     Metric,
 }
 
+/// A pattern and how it was written.
+#[derive(Clone)]
+pub struct Glob {
+    text: String,
+    pub pattern: Pattern,
+}
+
 /// Reads a GLOB for clap.
-pub fn pattern(text: &str) -> Result<Pattern, String> {
-    Pattern::new(text).map_err(|error| error.to_string())
+pub fn glob(text: &str) -> Result<Glob, String> {
+    let pattern = Pattern::new(text).map_err(|error| error.to_string())?;
+    Ok(Glob { text: text.to_owned(), pattern })
 }
 
 impl Query {
@@ -125,14 +133,14 @@ impl Query {
             .every(self.every)
             .by(self.groups())
             .overriding_held(self.overriding.is_some());
-        if let Some(pattern) = &self.release {
-            question = question.releases(pattern);
+        if let Some(glob) = &self.release {
+            question = question.releases(&glob.pattern);
         }
-        if let Some(pattern) = &self.branch {
-            question = question.branches(pattern);
+        if let Some(glob) = &self.branch {
+            question = question.branches(&glob.pattern);
         }
-        if let Some(pattern) = &self.metric {
-            question = question.metrics(pattern);
+        if let Some(glob) = &self.metric {
+            question = question.metrics(&glob.pattern);
         }
         if let Some(from) = self.from {
             question = question.from(from);
@@ -166,9 +174,7 @@ impl Query {
     }
 
     fn record(&self, reader: &Reader, reason: &str) -> Result<()> {
-        let text = |pattern: &Option<Pattern>| {
-            pattern.as_ref().map_or("*", |pattern| pattern.as_str()).to_owned()
-        };
+        let text = |glob: &Option<Glob>| glob.as_ref().map_or("*", |glob| &glob.text).to_owned();
         let record = Override {
             at: clock::now().get(),
             release: text(&self.release),
