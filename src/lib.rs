@@ -1,5 +1,13 @@
 //! An embedded time-series store for the health of software releases and experiments.
 
+#![cfg_attr(
+    feature = "internals",
+    expect(
+        clippy::len_without_is_empty,
+        reason = "the door makes public what has no use for it"
+    )
+)]
+
 mod codec;
 mod engine;
 mod error;
