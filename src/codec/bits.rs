@@ -131,7 +131,7 @@ mod tests {
     fn the_layout_is_the_little_endian_bit_stream() {
         let mut bytes = Vec::new();
         pack([1, 2, 3, 7, 0].into_iter(), 3, &mut bytes);
-        assert_eq!(bytes, [0b11_010_001, 0b0_000_111_0]);
+        assert_eq!(bytes, [0b1101_0001, 0b0000_1110]);
     }
 
     #[test]

@@ -8,9 +8,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pco::data_types::Number;
+use pco::errors::PcoError;
 use pco::metadata::DeltaEncoding;
 use pco::wrapped::{ChunkDecompressor, FileCompressor, FileDecompressor};
-use pco::{ChunkConfig, DeltaSpec, PagingSpec};
+use pco::{ChunkConfig, DecompressorScratch, DeltaSpec, FULL_BATCH_N, PagingSpec};
 
 use super::cursor::{Corrupt, Cursor, Result};
 use super::page::{self, CELLS_MAX, Column, Family, Page};
@@ -47,6 +48,10 @@ const PREDICTED_FROM: usize = 6;
 
 /// The fewest values of a page for which prediction is tried.
 const PREDICTED_COUNT_MIN: usize = 64;
+
+/// `pco` 1.1 takes this many values at a time and panics where the last batch
+/// is shorter than what it predicts from.
+const PREDICTED_BATCH: usize = 512;
 
 /// A predicted chunk is read at half the speed: it has to save one part in
 /// this many.
@@ -112,22 +117,34 @@ impl ColdMeta {
         Ok(ColdMeta { power, base, chunk })
     }
 
-    /// Fills `out`, of at most [`CELLS_MAX`] values, with the page that the
-    /// cursor's bytes are.
-    pub(super) fn read_ints(&self, cursor: &mut Cursor<'_>, out: &mut [i64]) {
+    /// Fills `out` with the values from `start` on of the page of `count`
+    /// values, at most [`CELLS_MAX`], that the cursor's bytes are.
+    pub(super) fn read_ints(
+        &self,
+        cursor: &mut Cursor<'_>,
+        count: usize,
+        start: usize,
+        out: &mut [i64],
+    ) {
         match &self.chunk {
-            Chunk::U16(chunk) => self.read_above_base(chunk, cursor, out),
-            Chunk::U32(chunk) => self.read_above_base(chunk, cursor, out),
-            Chunk::U64(chunk) => self.read_above_base(chunk, cursor, out),
+            Chunk::U16(chunk) => self.read_above_base(chunk, cursor, count, start, out),
+            Chunk::U32(chunk) => self.read_above_base(chunk, cursor, count, start, out),
+            Chunk::U64(chunk) => self.read_above_base(chunk, cursor, count, start, out),
             Chunk::F64(_) => cursor.fail("cold floats where integers belong"),
         }
     }
 
     /// As [`Self::read_ints`], for floats.
-    pub(super) fn read_floats(&self, cursor: &mut Cursor<'_>, out: &mut [f64]) {
+    pub(super) fn read_floats(
+        &self,
+        cursor: &mut Cursor<'_>,
+        count: usize,
+        start: usize,
+        out: &mut [f64],
+    ) {
         let at = cursor.position();
         if let Chunk::F64(chunk) = &self.chunk {
-            read_page(chunk, cursor, out);
+            read_page(chunk, cursor, count, start, out);
             if !out.iter().all(|value| value.is_finite()) {
                 cursor.fail_at(at, "a value that is not finite");
             }
@@ -135,7 +152,7 @@ impl ColdMeta {
         }
         let mut integers = [0; CELLS_MAX];
         let integers = &mut integers[..out.len().min(CELLS_MAX)];
-        self.read_ints(cursor, integers);
+        self.read_ints(cursor, count, start, integers);
         let power = self.power.unwrap_or(1.0);
         for (value, integer) in out.iter_mut().zip(integers) {
             *value = *integer as f64 / power;
@@ -146,12 +163,14 @@ impl ColdMeta {
         &self,
         chunk: &ChunkDecompressor<T>,
         cursor: &mut Cursor<'_>,
+        count: usize,
+        start: usize,
         out: &mut [i64],
     ) {
         let at = cursor.position();
         let mut offsets = [T::default(); CELLS_MAX];
         let offsets = &mut offsets[..out.len().min(CELLS_MAX)];
-        read_page(chunk, cursor, offsets);
+        read_page(chunk, cursor, count, start, offsets);
         let mut beyond = false;
         for (value, offset) in out.iter_mut().zip(offsets) {
             *value = self.base.wrapping_add((*offset).into() as i64);
@@ -170,26 +189,41 @@ fn parse_chunk<T: Number>(bytes: &[u8]) -> Option<ChunkDecompressor<T>> {
             return None;
         }
         let (chunk, rest) = file.chunk_decompressor::<T, _>(rest).ok()?;
-        let known = match chunk.meta().delta_encoding {
-            DeltaEncoding::NoOp | DeltaEncoding::Consecutive { .. } | DeltaEncoding::Conv1(_) => {
-                true
-            }
-            _ => false,
-        };
-        (rest.is_empty() && known).then_some(chunk)
+        // Lookback would allocate its window by a length that is stored.
+        if let DeltaEncoding::Lookback { .. } = chunk.meta().delta_encoding {
+            return None;
+        }
+        rest.is_empty().then_some(chunk)
     };
     catch_unwind(parse).unwrap_or(None)
 }
 
-/// Fills `out` with the page that the cursor's bytes are, to the last of them.
-fn read_page<T: Number>(chunk: &ChunkDecompressor<T>, cursor: &mut Cursor<'_>, out: &mut [T]) {
+/// Fills `out` with the values from `start` on of the page of `count` values
+/// that the cursor's bytes are. Values behind those wanted are not read.
+fn read_page<T: Number + Default>(
+    chunk: &ChunkDecompressor<T>,
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    start: usize,
+    out: &mut [T],
+) {
     let at = cursor.position();
     let bytes = cursor.take(cursor.remaining());
+    let whole = start == 0 && out.len() == count;
     let read = AssertUnwindSafe(|| {
-        let mut scratch = pco::DecompressorScratch::default();
-        let mut page = chunk.page_decompressor_with_scratch(bytes, out.len(), &mut scratch)?;
-        let progress = page.read(out)?;
-        Ok::<_, pco::errors::PcoError>(progress.finished && page.into_src().is_empty())
+        let mut scratch = DecompressorScratch::default();
+        let mut page = chunk.page_decompressor_with_scratch(bytes, count, &mut scratch)?;
+        if whole {
+            let progress = page.read(out)?;
+            return Ok::<_, PcoError>(progress.finished && page.into_src().is_empty());
+        }
+        let mut values = [T::default(); CELLS_MAX];
+        let end = (start + out.len()).min(count);
+        // Numbers are read in whole batches, the last one excepted.
+        let values = &mut values[..end.next_multiple_of(FULL_BATCH_N).min(count)];
+        let progress = page.read(values)?;
+        out.copy_from_slice(&values[start..end]);
+        Ok(progress.n_processed >= end)
     });
     match catch_unwind(read) {
         Ok(Ok(true)) => {}
@@ -203,7 +237,25 @@ fn read_page<T: Number>(chunk: &ChunkDecompressor<T>, cursor: &mut Cursor<'_>, o
 pub fn encode_cold(pages: &[&Page]) -> Option<ColdBlock> {
     let mut hot = Vec::new();
     pages.iter().for_each(|page| page::encode(page, &mut hot));
-    encode_together(pages).filter(|block| block.size() < hot.len())
+    encode_together(pages)
+        .filter(|block| block.size() < hot.len())
+        .filter(|block| reads_back(block, pages))
+}
+
+/// Whether a block is read as what was written. A fault in a coder this dense
+/// would be silent; here it costs a few bytes, since the pages stay hot.
+fn reads_back(block: &ColdBlock, pages: &[&Page]) -> bool {
+    let family = match pages.first().map(|page| &page.column) {
+        Some(Column::Floats(_)) => Family::Float,
+        _ => Family::Integer,
+    };
+    let Ok(meta) = ColdMeta::parse(&block.meta, family) else {
+        return false;
+    };
+    let mut back = Page::new(family);
+    pages.iter().zip(&block.pages).all(|(page, bytes)| {
+        page::decode(bytes, family, Some(&meta), &mut back).is_ok() && back.same_bits(page)
+    })
 }
 
 /// [`encode_cold`], whatever it costs.
@@ -304,10 +356,12 @@ fn compress<T: Number>(head: Vec<u8>, values: &[T], counts: &[usize]) -> Option<
     let delta = with(DeltaSpec::TryConsecutive(1));
     let simple = plain.into_iter().chain(delta).min_by_key(ColdBlock::size)?;
     // Prediction comes closest to the entropy of counts around a moving rate.
-    // There is none for 64 bits, and `pco` panics on pages shorter than what
-    // it predicts from.
-    let long = counts.iter().all(|count| *count >= PREDICTED_COUNT_MIN);
-    let predicted = if long && size_of::<T>() <= 4 {
+    // There is none for 64 bits.
+    let predictable = counts.iter().all(|count| {
+        let last = count % PREDICTED_BATCH;
+        *count >= PREDICTED_COUNT_MIN && (last == 0 || last >= PREDICTED_FROM)
+    });
+    let predicted = if predictable && size_of::<T>() <= 4 {
         with(DeltaSpec::TryConv1(PREDICTED_FROM))
     } else {
         None

@@ -128,19 +128,38 @@ impl Headers {
     }
 }
 
-/// Fills `out`, of at most [`CELLS_MAX`] values, with the frames at the
-/// cursor. Only where `wrap` says so may values leave 64 bits, around.
-pub fn read(cursor: &mut Cursor<'_>, out: &mut [i64], wrap: bool) {
-    let headers = Headers::read(cursor, out.len());
-    for (index, frame) in out.chunks_mut(FRAME).take(headers.count).enumerate() {
+/// Fills `out` with the values from `start` on of a column of `count`, at most
+/// [`CELLS_MAX`], whose frames stand at the cursor; unpacks no other frames.
+/// Only where `wrap` says so may values leave 64 bits, around.
+pub fn read(cursor: &mut Cursor<'_>, count: usize, start: usize, out: &mut [i64], wrap: bool) {
+    let headers = Headers::read(cursor, count);
+    let end = (start + out.len()).min(count);
+    for index in 0..headers.count {
         let at = cursor.position();
         let Some((low, width)) = headers.frame(index) else {
             return cursor.fail_at(at, "a frame beyond 64 bits");
+        };
+        let first = index * FRAME;
+        let next = (first + FRAME).min(count);
+        if next <= start || first >= end {
+            cursor.take(bits::packed_bytes(next - first, width));
+            continue;
+        }
+        let mut edge = [0; FRAME];
+        let whole = first >= start && next <= end;
+        let frame = if whole {
+            &mut out[first - start..next - start]
+        } else {
+            &mut edge[..next - first]
         };
         read_packed(cursor, width, low, frame);
         let highest = low.checked_add_unsigned(bits::mask(width));
         if highest.is_none() && !wrap && frame.iter().any(|value| *value < low) {
             cursor.fail_at(at, "a value beyond 64 bits");
+        }
+        if !whole {
+            let (from, to) = (first.max(start), next.min(end));
+            out[from - start..to - start].copy_from_slice(&edge[from - first..to - first]);
         }
     }
 }

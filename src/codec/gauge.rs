@@ -37,10 +37,7 @@ pub fn power(decimals: u8) -> Option<f64> {
 fn scaled(value: f64, power: f64) -> Option<i64> {
     let scaled = (value * power).round();
     // Refuses what is not a number, too.
-    if !(scaled.abs() <= EXACT_MAX) {
-        return None;
-    }
-    let integer = scaled as i64;
+    let integer = (scaled.abs() <= EXACT_MAX).then_some(scaled as i64)?;
     // By its bits: minus zero has no integer.
     ((integer as f64 / power).to_bits() == value.to_bits()).then_some(integer)
 }
@@ -116,9 +113,9 @@ pub fn write(values: &[f64], out: &mut Vec<u8>) -> u8 {
     RAW
 }
 
-/// Fills `out`, of at most [`CELLS_MAX`] values, with the column of layout
-/// `tag` that stands at the cursor.
-pub fn read(tag: u8, cursor: &mut Cursor<'_>, out: &mut [f64]) {
+/// Fills `out` with the values from `first` on of a column of `count`, at most
+/// [`CELLS_MAX`], which stands at the cursor in layout `tag`.
+pub fn read(tag: u8, cursor: &mut Cursor<'_>, count: usize, first: usize, out: &mut [f64]) {
     let start = cursor.position();
     let (scale, layout) = (cursor.u8(), cursor.u8());
     let mut integers = [0; CELLS_MAX];
@@ -127,7 +124,7 @@ pub fn read(tag: u8, cursor: &mut Cursor<'_>, out: &mut [f64]) {
         let Some(power) = power(scale) else {
             return cursor.fail_at(start, "more decimals than nine");
         };
-        pack::read(layout, cursor, integers);
+        pack::read(layout, cursor, count, first, integers);
         for (value, integer) in out.iter_mut().zip(integers) {
             *value = *integer as f64 / power;
         }
@@ -135,7 +132,7 @@ pub fn read(tag: u8, cursor: &mut Cursor<'_>, out: &mut [f64]) {
         if scale > SHIFT_MAX {
             return cursor.fail_at(start, "a shift beyond a float");
         }
-        pack::read(layout, cursor, integers);
+        pack::read(layout, cursor, count, first, integers);
         let mut finite = true;
         for (value, integer) in out.iter_mut().zip(integers) {
             let float = float(*integer, scale);
@@ -158,7 +155,7 @@ mod tests {
         let tag = write(values, &mut bytes);
         let mut out = vec![0.0; values.len()];
         let mut cursor = Cursor::new(&bytes);
-        read(tag, &mut cursor, &mut out);
+        read(tag, &mut cursor, values.len(), 0, &mut out);
         assert_eq!(cursor.finish(), Ok(()));
         let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&out), bits(values));
@@ -228,7 +225,7 @@ mod tests {
             (RAW, &[62, 1, 6], "a value that is not finite"),
         ] {
             let mut cursor = Cursor::new(bytes);
-            read(tag, &mut cursor, &mut [0.0; 2]);
+            read(tag, &mut cursor, 2, 0, &mut [0.0; 2]);
             assert_eq!(cursor.finish().unwrap_err().what, what, "{tag} {bytes:?}");
         }
     }
@@ -255,11 +252,11 @@ mod tests {
         fn what_is_read_is_finite(
             tag in DECIMAL..=RAW,
             bytes in proptest::collection::vec(any::<u8>(), 0..400),
-            count in 0..1_441_usize,
+            count in 1..1_441_usize,
         ) {
             let mut out = vec![0.0; count];
             let mut cursor = Cursor::new(&bytes);
-            read(tag, &mut cursor, &mut out);
+            read(tag, &mut cursor, count, 0, &mut out);
             prop_assert!(!cursor.is_sound() || out.iter().all(|value: &f64| value.is_finite()));
         }
     }

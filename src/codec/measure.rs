@@ -112,16 +112,22 @@ fn report(label: &str, entropy: f64, pages: &[Page]) {
         }
     });
     let references: Vec<&Page> = pages.iter().collect();
-    let start = Instant::now();
-    let cold = encode_cold(&references);
-    let cold_write = cells as f64 / start.elapsed().as_secs_f64();
+    let mut cold = None;
+    let cold_write = per_second(cells, || cold = encode_cold(&references));
+    let hours = per_second(hot.len(), || {
+        for bytes in &hot {
+            let minutes = black_box(600)..660;
+            sum_range(bytes, Family::Integer, None, minutes, &mut out).unwrap();
+        }
+    });
     let hot_bytes = hot.iter().map(Vec::len).sum();
     print!(
-        "{label:>24}: entropy {entropy:6.3}  hot {:6.3} (presence {:5.3})  write {:5.0} M/s  read {:6.0} M/s",
+        "{label:>24}: entropy {entropy:6.3}  hot {:6.3} (presence {:5.3})  write {:5.0} M/s  read {:6.0} M/s  an hour {:4.0} ns",
         bits(hot_bytes),
         bits(presence),
         hot_write / 1e6,
         hot_read / 1e6,
+        1e9 / hours,
     );
     let Some(cold) = cold else {
         return println!("  stays hot");

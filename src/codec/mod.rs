@@ -24,5 +24,7 @@ mod tests;
 mod wide;
 
 pub use cold::{ColdBlock, ColdMeta, encode_cold};
-pub use page::{CELLS_MAX, Column, Family, Page, Summary, decode, encode, summarize};
+pub use page::{
+    CELLS_MAX, Column, Family, Page, Summary, decode, decode_range, encode, sum_range, summarize,
+};
 pub use presence::{MINUTES, Presence};

@@ -154,11 +154,11 @@ fn majority(values: &[i64]) -> Option<i64> {
     Some(candidate)
 }
 
-/// Fills `out`, of at most [`CELLS_MAX`] values, with the column of layout
-/// `tag` that stands at the cursor.
-pub fn read(tag: u8, cursor: &mut Cursor<'_>, out: &mut [i64]) {
+/// Fills `out` with the values from `start` on of a column of `count`, at most
+/// [`CELLS_MAX`], which stands at the cursor in layout `tag`.
+pub fn read(tag: u8, cursor: &mut Cursor<'_>, count: usize, start: usize, out: &mut [i64]) {
     if tag != SPARSE {
-        return read_dense(tag, cursor, out);
+        return read_dense(tag, cursor, count, start, out);
     }
     let at = cursor.position();
     out.fill(cursor.zigzag());
@@ -166,30 +166,37 @@ pub fn read(tag: u8, cursor: &mut Cursor<'_>, out: &mut [i64]) {
     let layout = cursor.u8();
     let mut others = [0; CELLS_MAX];
     let others = &mut others[..places.count()];
-    if others.is_empty()
-        || places
-            .last()
-            .is_some_and(|last| usize::from(last) >= out.len())
-    {
+    if others.is_empty() || places.last().is_some_and(|last| usize::from(last) >= count) {
         return cursor.fail_at(at, "a place beyond the column");
     }
-    read_dense(layout, cursor, others);
+    read_dense(layout, cursor, others.len(), 0, others);
     for (place, other) in places.iter().zip(others) {
-        out[usize::from(place)] = *other;
+        let index = usize::from(place).checked_sub(start);
+        if let Some(value) = index.and_then(|index| out.get_mut(index)) {
+            *value = *other;
+        }
     }
 }
 
-fn read_dense(tag: u8, cursor: &mut Cursor<'_>, out: &mut [i64]) {
+fn read_dense(tag: u8, cursor: &mut Cursor<'_>, count: usize, start: usize, out: &mut [i64]) {
     match tag {
         CONSTANT => out.fill(cursor.zigzag()),
-        PACKED => frames::read(cursor, out, false),
+        PACKED => frames::read(cursor, count, start, out, false),
+        DELTA if start > 0 => {
+            // A sum needs all differences before it.
+            let mut values = [0; CELLS_MAX];
+            let values = &mut values[..(start + out.len()).min(CELLS_MAX)];
+            read_dense(DELTA, cursor, count, 0, values);
+            out.copy_from_slice(&values[start..]);
+        }
         DELTA => {
-            let Some((first, rest)) = out.split_first_mut() else {
+            let first = cursor.zigzag();
+            let Some((target, rest)) = out.split_first_mut() else {
                 return cursor.fail("differences of nothing");
             };
-            *first = cursor.zigzag();
-            frames::read(cursor, rest, true);
-            let mut sum = *first;
+            *target = first;
+            frames::read(cursor, count - 1, 0, rest, true);
+            let mut sum = first;
             for value in rest {
                 sum = sum.wrapping_add(*value);
                 *value = sum;
@@ -211,12 +218,23 @@ mod tests {
         assert_eq!(bytes.len(), plan.size, "layout {}", plan.tag());
         let mut out = vec![0; values.len()];
         let mut cursor = Cursor::new(&bytes);
-        read(plan.tag(), &mut cursor, &mut out);
+        read(plan.tag(), &mut cursor, values.len(), 0, &mut out);
         assert_eq!(cursor.finish(), Ok(()));
         assert_eq!(out, values);
+        for (start, end) in [
+            (0, 1),
+            (1, values.len()),
+            (values.len() / 2, values.len() / 2 + 1),
+        ] {
+            let mut cursor = Cursor::new(&bytes);
+            let part = &mut out[start..end];
+            read(plan.tag(), &mut cursor, values.len(), start, part);
+            assert_eq!(cursor.finish(), Ok(()));
+            assert_eq!(part, &values[start..end]);
+        }
         for cut in 0..bytes.len() {
             let mut cursor = Cursor::new(&bytes[..cut]);
-            read(plan.tag(), &mut cursor, &mut out);
+            read(plan.tag(), &mut cursor, values.len(), 0, &mut out);
             assert!(cursor.finish().is_err(), "cut at {cut}");
         }
         (plan.tag(), plan.size)
@@ -266,7 +284,7 @@ mod tests {
             ),
         ] {
             let mut cursor = Cursor::new(bytes);
-            read(tag, &mut cursor, &mut [0; 2]);
+            read(tag, &mut cursor, 2, 0, &mut [0; 2]);
             assert_eq!(cursor.finish().unwrap_err().what, what, "{tag} {bytes:?}");
         }
     }
@@ -298,9 +316,13 @@ mod tests {
         fn any_bytes_are_handled(
             tag in 0..5_u8,
             bytes in proptest::collection::vec(any::<u8>(), 0..400),
-            count in 0..1_441_usize,
+            count in 1..1_441_usize,
+            start in 0..1_440_usize,
+            length in 1..1_441_usize,
         ) {
-            read(tag, &mut Cursor::new(&bytes), &mut vec![0; count]);
+            let start = start % count;
+            let length = length.min(count - start);
+            read(tag, &mut Cursor::new(&bytes), count, start, &mut vec![0; length]);
         }
     }
 }

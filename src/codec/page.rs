@@ -1,14 +1,19 @@
 //! A page: one series over one UTC day, as bytes. One byte of tags, which
 //! minutes have a cell, and the cells' values.
 
+use std::ops::Range;
+
 use super::cold::{self, ColdMeta};
 use super::cursor::{Corrupt, Cursor, Result};
-use super::presence::Presence;
+use super::presence::{MINUTES, Presence};
 use super::{gauge, pack, presence_code, wide};
 use crate::limits::MINUTES_PER_DAY;
 
 /// The most cells of a page.
 pub const CELLS_MAX: usize = MINUTES_PER_DAY as usize;
+
+/// Integers up to here, one for every cell of a page, add up to 64 bits.
+const SMALL_MAX: i64 = i64::MAX / CELLS_MAX as i64;
 
 /// The values of a page's cells, in the order of their minutes.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +105,21 @@ fn emptied<T>(mut values: Vec<T>) -> Vec<T> {
 }
 
 impl Page {
+    /// Whether two pages are the same to the last bit: gauges are compared as
+    /// bits, so that 0.0 and -0.0 differ.
+    pub fn same_bits(&self, other: &Page) -> bool {
+        self.presence == other.presence
+            && match (&self.column, &other.column) {
+                (Column::Ints(own), Column::Ints(others)) => own == others,
+                (Column::Wides(own), Column::Wides(others)) => own == others,
+                (Column::Floats(own), Column::Floats(others)) => {
+                    let bits = |(own, other): (&f64, &f64)| own.to_bits() == other.to_bits();
+                    own.len() == others.len() && own.iter().zip(others).all(bits)
+                }
+                _ => false,
+            }
+    }
+
     /// A page without a cell.
     #[must_use]
     pub const fn new(family: Family) -> Self {
@@ -144,17 +164,33 @@ pub(super) fn tags(presence: u8, column: u8) -> u8 {
 /// # Errors
 /// The first byte that is not what the format says; `out` is then empty.
 pub fn decode(bytes: &[u8], family: Family, cold: Option<&ColdMeta>, out: &mut Page) -> Result<()> {
-    let decoded = decode_column(bytes, family, cold, out);
+    decode_range(bytes, family, cold, 0..MINUTES, out)
+}
+
+/// As [`decode`], of the cells of `minutes` alone; unpacks little more. Damage
+/// to other cells can go unnoticed.
+///
+/// # Errors
+/// The first byte that is not what the format says; `out` is then empty.
+pub fn decode_range(
+    bytes: &[u8],
+    family: Family,
+    cold: Option<&ColdMeta>,
+    minutes: Range<u16>,
+    out: &mut Page,
+) -> Result<()> {
+    let decoded = decode_cells(bytes, family, cold, minutes, out);
     if decoded.is_err() {
         *out = Page::new(family);
     }
     decoded
 }
 
-fn decode_column(
+fn decode_cells(
     bytes: &[u8],
     family: Family,
     cold: Option<&ColdMeta>,
+    minutes: Range<u16>,
     out: &mut Page,
 ) -> Result<()> {
     let mut cursor = Cursor::new(bytes);
@@ -162,41 +198,65 @@ fn decode_column(
     out.presence = presence_code::read(tags & 0xf, &mut cursor);
     cursor.check()?;
     let count = out.presence.count();
-    let cursor = &mut cursor;
+    let start = out.presence.rank(minutes.start);
+    let length = out.presence.rank(minutes.end).saturating_sub(start);
+    if length < count {
+        out.presence.keep(minutes);
+    }
+    if length == 0 {
+        *out = Page::new(family);
+        return Ok(());
+    }
+    let from = &mut cursor;
     out.column = match (family, tags >> 4) {
         (Family::Integer, tag @ pack::CONSTANT..=pack::SPARSE) => {
             let mut values = out.column.take_ints();
-            values.resize(count, 0);
-            pack::read(tag, cursor, &mut values);
+            values.resize(length, 0);
+            pack::read(tag, from, count, start, &mut values);
             Column::Ints(values)
         }
         (Family::Integer, tag @ wide::SPLIT..=wide::VARINTS) => {
             let mut values = out.column.take_wides();
-            values.resize(count, 0);
-            wide::read(tag, cursor, &mut values);
+            values.resize(length, 0);
+            wide::read(tag, from, count, start, &mut values);
             Column::Wides(values)
         }
         (Family::Integer, cold::COLD) => {
             let mut values = out.column.take_ints();
-            values.resize(count, 0);
-            cold_meta(cold)?.read_ints(cursor, &mut values);
+            values.resize(length, 0);
+            cold_meta(cold)?.read_ints(from, count, start, &mut values);
             Column::Ints(values)
         }
         (Family::Float, tag @ gauge::DECIMAL..=gauge::RAW) => {
             let mut values = out.column.take_floats();
-            values.resize(count, 0.0);
-            gauge::read(tag, cursor, &mut values);
+            values.resize(length, 0.0);
+            gauge::read(tag, from, count, start, &mut values);
             Column::Floats(values)
         }
         (Family::Float, cold::COLD) => {
             let mut values = out.column.take_floats();
-            values.resize(count, 0.0);
-            cold_meta(cold)?.read_floats(cursor, &mut values);
+            values.resize(length, 0.0);
+            cold_meta(cold)?.read_floats(from, count, start, &mut values);
             Column::Floats(values)
         }
         _ => return Err(Corrupt::new(0, "a column that does not fit the metric")),
     };
-    cursor.clone().finish()
+    cursor.finish()
+}
+
+/// [`summarize`] of the cells of `minutes`, decoded in `scratch`.
+///
+/// # Errors
+/// As [`decode_range`].
+pub fn sum_range(
+    bytes: &[u8],
+    family: Family,
+    cold: Option<&ColdMeta>,
+    minutes: Range<u16>,
+    scratch: &mut Page,
+) -> Result<Summary> {
+    decode_range(bytes, family, cold, minutes, scratch)?;
+    Ok(summarize(scratch))
 }
 
 fn cold_meta(cold: Option<&ColdMeta>) -> Result<&ColdMeta> {
@@ -210,12 +270,20 @@ fn cold_meta(cold: Option<&ColdMeta>) -> Result<&ColdMeta> {
 #[must_use]
 pub fn summarize(page: &Page) -> Summary {
     let (sum, min, max) = match &page.column {
-        // At most 1,440 values of 64 bits: no sum leaves 128.
-        Column::Ints(values) => (
-            values.iter().map(|value| i128::from(*value)).sum(),
-            values.iter().min().map_or(0, |value| i128::from(*value)),
-            values.iter().max().map_or(0, |value| i128::from(*value)),
-        ),
+        Column::Ints(values) => {
+            let min = values.iter().copied().min().unwrap_or(0);
+            let max = values.iter().copied().max().unwrap_or(0);
+            // The sum of a page of values this small stays within 64 bits.
+            let small = min >= -SMALL_MAX && max <= SMALL_MAX && values.len() <= CELLS_MAX;
+            let sum = if small {
+                i128::from(values.iter().sum::<i64>())
+            } else {
+                values.iter().map(|value| i128::from(*value)).sum()
+            };
+            (sum, min.into(), max.into())
+        }
+        // No sum of cells leaves 128 bits before 2^63 deltas; bytes forged with
+        // their checksum get the end of the range.
         Column::Wides(values) => (
             values
                 .iter()

@@ -94,6 +94,15 @@ impl Presence {
         }
     }
 
+    /// Takes every minute out that is not one of `minutes`.
+    pub fn keep(&mut self, minutes: Range<u16>) {
+        let mut kept = Presence::new();
+        kept.set_range(minutes);
+        for (word, kept) in self.words.iter_mut().zip(&kept.words) {
+            *word &= kept;
+        }
+    }
+
     /// Takes every minute out.
     pub fn clear(&mut self) {
         self.words = [0; WORDS];
@@ -234,6 +243,9 @@ mod tests {
             let mut expected: BTreeSet<u16> = minutes.union(&more).copied().collect();
             expected.extend(range.0..range.1.min(MINUTES));
             expected.remove(&probe);
+            prop_assert!(presence.iter().eq(expected.iter().copied()));
+            presence.keep(range.0..range.1);
+            expected.retain(|minute| (range.0..range.1).contains(minute));
             prop_assert!(presence.iter().eq(expected));
         }
     }

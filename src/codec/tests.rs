@@ -1,6 +1,8 @@
 //! Whole pages and blocks: every column in every shape of presence, there and
 //! back, cut short and flipped.
 
+use std::ops::Range;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -79,6 +81,25 @@ fn same(a: &Page, b: &Page) -> bool {
     a == b && format!("{a:?}") == format!("{b:?}")
 }
 
+/// Checks that decoding `minutes` alone gives what lies there.
+fn check_range(page: &Page, bytes: &[u8], cold: Option<&ColdMeta>, minutes: Range<u16>) {
+    let mut out = Page::new(Family::Integer);
+    decode_range(bytes, family(page), cold, minutes.clone(), &mut out).unwrap();
+    let part = page.presence.rank(minutes.start)..page.presence.rank(minutes.end);
+    let mut presence = page.presence.clone();
+    presence.keep(minutes.clone());
+    let column = match &page.column {
+        Column::Wides(_) if part.is_empty() => Column::Ints(Vec::new()),
+        Column::Ints(values) => Column::Ints(values[part].to_vec()),
+        Column::Wides(values) => Column::Wides(values[part].to_vec()),
+        Column::Floats(values) => Column::Floats(values[part].to_vec()),
+    };
+    let expected = Page { presence, column };
+    assert!(same(&out, &expected), "{minutes:?}: {out:?} {expected:?}");
+    let summary = sum_range(bytes, family(page), cold, minutes, &mut out).unwrap();
+    assert_eq!(summary, summarize(&expected));
+}
+
 /// Decodes into a page that held something else before.
 fn decoded(bytes: &[u8], family: Family, cold: Option<&ColdMeta>) -> cursor::Result<Page> {
     let mut out = Page {
@@ -113,6 +134,23 @@ proptest! {
         prop_assert!(decoded(bytes, other(family), None).is_err());
         let longer = [bytes, &[0]].concat();
         prop_assert!(decoded(&longer, family, None).is_err());
+    }
+
+    #[test]
+    fn every_range_is_that_part_of_the_page(
+        page in page(),
+        start in 0..1_500_u16,
+        length in 0..200_u16,
+        whole: bool,
+    ) {
+        let minutes = start..if whole { u16::MAX } else { start + length };
+        let mut bytes = Vec::new();
+        encode(&page, &mut bytes);
+        check_range(&page, &bytes, None, minutes.clone());
+        if let Some(block) = cold::encode_together(&[&page]) {
+            let meta = ColdMeta::parse(&block.meta, family(&page)).unwrap();
+            check_range(&page, &block.pages[0], Some(&meta), minutes);
+        }
     }
 
     #[test]

@@ -6,10 +6,10 @@ use crate::codec::{Column, Page};
 use crate::engine::merge::family;
 use crate::engine::state::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{MINUTE_END, MINUTES_PER_BUCKET, MINUTES_PER_DAY};
-use crate::model::{Kind, Minute, Role, SeriesKey};
+use crate::limits::{MINUTE_END, MINUTES_PER_DAY};
+use crate::model::{Kind, Minute, Pattern, Role, SeriesKey};
 use crate::query::accumulate::{Join, Run};
-use crate::query::gather::{Found, MEMTABLES, check_broken};
+use crate::query::gather::{Choice, Found, check_broken, check_lost};
 use crate::query::plan::{Window, segments_in};
 use crate::query::request::Aggregate;
 use crate::query::result::Value;
@@ -20,8 +20,12 @@ use crate::query::scan::{self, Scratch, Task};
 pub struct StoredSeries<'a> {
     snapshot: &'a Snapshot,
     kind: Kind,
-    /// By bucket, then age; memtables last.
-    found: Vec<Found>,
+    /// By bucket, then age.
+    stored: Vec<Found>,
+    /// Its number in memtables, where they have cells of it.
+    recent: Option<u32>,
+    /// Minutes in which cells are lost, and why.
+    lost: Vec<(Range<u32>, Error)>,
 }
 
 /// Cells read from a series, in buffers that are used again. The default is
@@ -60,24 +64,54 @@ impl Snapshot {
         branch: &str,
         metric: &str,
     ) -> Result<Option<StoredSeries<'_>>> {
-        let mut found = Vec::with_capacity(self.state.segments.len() + 1);
-        let mut push = |source, index, kind| {
-            found.push(Found { release: 0, branch: 0, metric: 0, source, index, kind });
+        let patterns = [release, branch, metric].map(|name| [Pattern::exactly(name)]);
+        let choice = Choice {
+            releases: &patterns[0],
+            branches: &patterns[1],
+            metrics: &patterns[2],
         };
+        let mut kind = self
+            .state
+            .catalogue
+            .metric(metric)
+            .map(|metric| metric.kind);
+        let (mut stored, mut lost) = (Vec::new(), Vec::new());
         for (segment, source) in self.state.segments.iter().zip(0..) {
-            let series = segment.series()?;
+            let meta = segment.meta();
+            let minutes = meta.first_minute..meta.last_minute + 1;
+            if let Err(error) = check_lost(segment, &minutes, choice) {
+                lost.push((minutes, error));
+            }
+            let Ok(series) = segment.series() else {
+                continue;
+            };
             let index = series.find(release, branch, metric);
-            if let Some((index, entry)) = index.and_then(|index| Some((index, series.entry(index)?))) {
-                push(source, index as u32, entry.kind);
+            if let Some((index, entry)) =
+                index.and_then(|index| Some((index, series.entry(index)?)))
+            {
+                let (index, kind) = (index as u32, *kind.insert(entry.kind));
+                stored.push(Found {
+                    release: 0,
+                    branch: 0,
+                    metric: 0,
+                    source,
+                    index,
+                    kind,
+                });
             }
         }
-        if let Some(id) = self.series.find(release, branch, metric)
-            && self.memtables().any(|memtable| memtable.contains(id))
-        {
-            push(MEMTABLES, id, self.series.info(id).kind);
-        }
-        let Some(first) = found.first() else { return Ok(None) };
-        Ok(Some(StoredSeries { snapshot: self, kind: first.kind, found }))
+        let recent = self.series.find(release, branch, metric);
+        let recent = recent.filter(|id| self.memtables().any(|memtable| memtable.contains(*id)));
+        let kind = recent.map(|id| self.series.info(id).kind).or(kind);
+        let none = stored.is_empty() && recent.is_none() && lost.is_empty();
+        let series = |kind| StoredSeries {
+            snapshot: self,
+            kind,
+            stored,
+            recent,
+            lost,
+        };
+        Ok(kind.filter(|_| !none).map(series))
     }
 }
 
@@ -121,31 +155,42 @@ impl StoredSeries<'_> {
         if window.is_empty() {
             return Ok(());
         }
-        check_broken(self.snapshot, &(window.from..window.to))?;
-        let task = Task { kind: self.kind, aggregate: Aggregate::Total, window, wants_first: false };
-        let found = self.near(window.from..window.to);
-        scan::read(self.snapshot, found, &task, &mut cells.scratch, &mut cells.run)
+        let minutes = window.from..window.to;
+        self.check(&minutes)?;
+        let task = Task {
+            kind: self.kind,
+            aggregate: Aggregate::Total,
+            window,
+            wants_first: false,
+        };
+        let near = segments_in(minutes, self.stored.len(), |index| self.bucket(index));
+        let Cells { run, scratch, .. } = cells;
+        scan::read(
+            self.snapshot,
+            &self.stored[near],
+            self.recent,
+            &task,
+            scratch,
+            run,
+        )
     }
 
-    /// The sources that may have these minutes.
-    fn near(&self, minutes: Range<u32>) -> &[Found] {
-        let bucket = |index: usize| match self.found[index].source {
-            MEMTABLES => u32::MAX,
-            source => {
-                let segment = self.snapshot.state.segments.get(source as usize);
-                segment.map_or(u32::MAX, |segment| segment.meta().bucket)
-            }
-        };
-        let near = segments_in(minutes, self.found.len(), bucket);
-        let end = match self.found.last() {
-            Some(last) if last.source == MEMTABLES => self.found.len(),
-            _ => near.end,
-        };
-        // A memtable may be the only source near: then it stands right behind.
-        if near.end == self.found.len() || end == near.end {
-            return &self.found[near.start..end];
+    /// # Errors
+    /// Where cells of these minutes can not be read or are lost.
+    fn check(&self, minutes: &Range<u32>) -> Result<()> {
+        let lost =
+            |(lost, _): &&(Range<u32>, Error)| lost.start < minutes.end && minutes.start < lost.end;
+        if let Some((_, error)) = self.lost.iter().find(lost) {
+            return Err(error.shared());
         }
-        &self.found[near.start..]
+        check_broken(self.snapshot, minutes)
+    }
+
+    /// The time bucket of a source.
+    fn bucket(&self, index: usize) -> u32 {
+        let segments = &self.snapshot.state.segments;
+        let segment = segments.get(self.stored[index].source as usize);
+        segment.map_or(u32::MAX, |segment| segment.meta().bucket)
     }
 
     /// The cell at a minute, if there is one.
@@ -159,8 +204,13 @@ impl StoredSeries<'_> {
         if minute < state.floor || minute >= MINUTE_END {
             return Ok(None);
         }
-        check_broken(self.snapshot, &(minute..minute + 1))?;
-        let join = if self.kind == Kind::Gauge { Join::Last } else { Join::Add };
+        let minutes = minute..minute + 1;
+        self.check(&minutes)?;
+        let join = if self.kind == Kind::Gauge {
+            Join::Last
+        } else {
+            Join::Add
+        };
         let mut cell = None;
         let mut add = |value: i128| -> Result<()> {
             cell = Some(match cell {
@@ -169,21 +219,22 @@ impl StoredSeries<'_> {
             });
             Ok(())
         };
-        for found in &self.found {
-            if found.source == MEMTABLES {
-                for memtable in self.snapshot.memtables() {
-                    let mut value = None;
-                    memtable.visit(found.index, minute..minute + 1, |_, at| value = Some(at));
-                    value.map_or(Ok(()), &mut add)?;
-                }
+        let near = segments_in(minutes.clone(), self.stored.len(), |index| {
+            self.bucket(index)
+        });
+        for found in &self.stored[near] {
+            let Some(segment) = state.segments.get(found.source as usize) else {
                 continue;
-            }
-            let Some(segment) = state.segments.get(found.source as usize) else { continue };
-            if segment.meta().bucket != minute / MINUTES_PER_BUCKET {
+            };
+            let entry = segment.series()?.entry(found.index as usize);
+            if entry.is_none_or(|entry| !(entry.first_minute..=entry.last_minute).contains(&minute))
+            {
                 continue;
             }
             let block = segment.block(found.index as usize)?;
-            let Some(index) = block.page_of_day(minute / MINUTES_PER_DAY) else { continue };
+            let Some(index) = block.page_of_day(minute / MINUTES_PER_DAY) else {
+                continue;
+            };
             block.decode(index, &mut page)?;
             let at = (minute % MINUTES_PER_DAY) as u16;
             if page.presence.get(at) {
@@ -194,6 +245,16 @@ impl StoredSeries<'_> {
                     Column::Floats(values) => values[rank].to_bits().into(),
                 })?;
             }
+        }
+        for (memtable, id) in self
+            .snapshot
+            .memtables()
+            .zip(std::iter::repeat(self.recent))
+        {
+            let Some(id) = id else { break };
+            let mut value = None;
+            memtable.visit(id, minutes.clone(), |_, at| value = Some(at));
+            value.map_or(Ok(()), &mut add)?;
         }
         let decimals = (self.kind != Kind::Gauge).then(|| self.kind.decimals());
         Ok(cell.map(|cell| Value::of(cell, decimals)))

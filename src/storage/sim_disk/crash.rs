@@ -25,8 +25,8 @@ pub enum Change {
         offset: u64,
         /// How many they are.
         length: u64,
-        /// Whether they made the file longer.
-        grows: bool,
+        /// By how many they made the file longer.
+        grown: u64,
     },
     /// The file was cut or grown.
     SetLen {
@@ -52,12 +52,12 @@ impl Change {
             ContentChange::Write {
                 offset,
                 length,
-                grows,
+                grown,
                 ..
             } => Change::Write {
                 offset: offset as u64,
                 length: length as u64,
-                grows,
+                grown: grown as u64,
             },
             ContentChange::SetLen { from, to } => Change::SetLen {
                 from: from as u64,
@@ -82,7 +82,9 @@ pub enum Fate {
     Lost,
     /// All of it did.
     Whole,
-    /// Of a write, some sectors did; everything else happens whole.
+    /// A part did. Of a write, some sectors and some of the length. Of a cut,
+    /// zeros in some of the sectors that were cut, and nothing of the length.
+    /// Of a growth without writing, some of the length. Names change whole.
     Torn(Tear),
 }
 
@@ -100,11 +102,11 @@ impl Fate {
 /// How a write is torn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tear {
-    /// Bit i: the i-th sector the write touches reached the medium; sector 64
-    /// goes with bit 0 again, and so on.
+    /// Bit i: the i-th sector of the write, or of what was cut, reached the
+    /// medium; sector 64 goes with bit 0 again, and so on.
     pub sectors: u64,
-    /// How many bytes of the write the file's length covers, and from which
-    /// byte on no sector reached the medium.
+    /// How many bytes of the write, or of the growth, the file's length covers;
+    /// no sector that begins after them reached the medium.
     pub length: u64,
     /// What stands in the new part of the file where no sector was written.
     pub filler: Filler,
@@ -194,6 +196,7 @@ impl CrashChoice for RandomChoice {
     fn fate(&mut self, effect: &Unsynced) -> Fate {
         let length = match effect.change {
             Change::Write { length, .. } => length,
+            Change::SetLen { from, to } => from.abs_diff(to),
             _ => 0,
         };
         match self.whole_first.as_mut() {
@@ -227,7 +230,12 @@ impl Effect {
             Fate::Torn(tear) => tear,
         };
         match &self.change {
-            ContentChange::SetLen { to, .. } => content.resize(*to, 0),
+            ContentChange::SetLen { to, .. } if fate == Fate::Whole => content.resize(*to, 0),
+            ContentChange::SetLen { from, to } if to < from => zero(content, *to, tear.sectors),
+            ContentChange::SetLen { from, to } => {
+                let reach = usize::try_from(tear.length).map_or(*to, |length| from + length);
+                grow(content, reach.min(*to), tear.filler, graves);
+            }
             ContentChange::Write {
                 offset,
                 length,
@@ -246,6 +254,19 @@ impl Effect {
                     let end = content.len().min(start + sector.len());
                     content[start..end].copy_from_slice(&sector[..end - start]);
                 }
+            }
+        }
+    }
+}
+
+/// Zeros of what lies from `from` on, in those sectors.
+fn zero(content: &mut [u8], from: usize, sectors: u64) {
+    let first = from / SECTOR_BYTES;
+    for (index, sector) in content.chunks_mut(SECTOR_BYTES).enumerate().skip(first) {
+        if sectors >> ((index - first) % 64) & 1 == 1 {
+            let kept = from.saturating_sub(index * SECTOR_BYTES);
+            if let Some(cut) = sector.get_mut(kept..) {
+                cut.fill(0);
             }
         }
     }

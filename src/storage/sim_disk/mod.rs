@@ -21,6 +21,7 @@
 //! * A file that grew may have any length in between, to the byte. Where the
 //!   length went ahead of the content stand zeros, or stale bytes of a file
 //!   removed before, or noise.
+//! * A file that was cut may have its old length, and zeros in what was cut.
 //! * A renaming happens or does not: afterwards the file has the one name or
 //!   the other, and what it replaced is there or is not, together. Creations
 //!   and removals likewise. But each happens or not for itself, even if a later
@@ -75,6 +76,9 @@ pub use crash::{Change, CrashChoice, Fate, Filler, Tear, Unsynced};
 pub use fault::{Call, Fault, Outcome, Traced};
 pub use random::Random;
 pub use state::SECTOR_BYTES;
+
+/// Of more effects not every subset is tried.
+const SUBSETS_OF_MAX: usize = 10;
 
 /// A simulated disk. Clones share it, as processes share a real one.
 #[derive(Clone, Debug)]
@@ -143,6 +147,28 @@ impl SimDisk {
     pub fn crash_random(&self, seed: u64) -> SimDisk {
         let effects = self.state.lock().unsynced().len();
         self.crash(&mut RandomChoice::new(seed, effects))
+    }
+
+    /// The disk after many power cuts: one for every subset of the effects, if
+    /// they are at most ten, or else one that kept none and one that kept all;
+    /// then so many random ones.
+    pub fn crashes(&self, random: u64) -> impl Iterator<Item = SimDisk> {
+        let effects = self.unsynced().len();
+        let subsets = if effects <= SUBSETS_OF_MAX {
+            1 << effects
+        } else {
+            0
+        };
+        let extremes = if subsets == 0 { 2 } else { 0 };
+        (0..subsets)
+            .map(|subset| self.crash_with_subset(subset))
+            .chain(
+                [Fate::Lost, Fate::Whole]
+                    .into_iter()
+                    .take(extremes)
+                    .map(|fate| self.crash(&mut |_: &Unsynced| fate)),
+            )
+            .chain((0..random).map(|seed| self.crash_random(seed)))
     }
 
     /// The disk after the process was killed. It forgets all plans to fail.

@@ -50,7 +50,8 @@ pub(super) enum ContentChange {
     Write {
         offset: usize,
         length: usize,
-        grows: bool,
+        /// By how much it made the file longer.
+        grown: usize,
         /// The sectors touched, as the cache held them after the write, zeros
         /// beyond the end: what earlier writes put there is in it.
         image: Vec<u8>,
@@ -254,10 +255,8 @@ impl State {
         let node = self.node(id);
         let cached = Arc::make_mut(&mut node.cached);
         let end = offset + bytes.len();
-        let grows = end > cached.len();
-        if grows {
-            cached.resize(end, 0);
-        }
+        let grown = end.saturating_sub(cached.len());
+        cached.resize(cached.len() + grown, 0);
         cached[offset..end].copy_from_slice(bytes);
         let first = offset / SECTOR_BYTES * SECTOR_BYTES;
         let last = end.next_multiple_of(SECTOR_BYTES);
@@ -266,7 +265,7 @@ impl State {
         let change = ContentChange::Write {
             offset,
             length: bytes.len(),
-            grows,
+            grown,
             image,
         };
         node.effects.push(Effect { order, change });

@@ -31,14 +31,14 @@ fn what_a_crash_may_lose_is_listed() {
     let unnamed = disk.open("c", Open::Create).unwrap();
     disk.remove("c").unwrap();
     unnamed.write_at(0, b"nobody sees this").unwrap();
-    let write = |offset, length, grows| Change::Write {
+    let write = |offset, length, grown| Change::Write {
         offset,
         length,
-        grows,
+        grown,
     };
     let expected = [
-        ("b", write(2, 3, true)),
-        ("b", write(0, 1, false)),
+        ("b", write(2, 3, 1)),
+        ("b", write(0, 1, 0)),
         ("a", Change::Rename { to: "b".into() }),
         ("b", Change::SetLen { from: 5, to: 3 }),
         ("c", Change::Create),
@@ -55,30 +55,8 @@ fn what_a_crash_may_lose_is_listed() {
     assert!(disk.unsynced().is_empty());
 }
 
-#[test]
-fn a_sector_holds_one_state_of_the_cache() {
-    let (disk, file) = disk_with(b"");
-    file.write_at(0, b"one").unwrap();
-    file.write_at(3, b"two").unwrap();
-    assert_eq!(
-        outcomes(&disk, "a"),
-        [some(b""), some(b"one"), some(b"onetwo")]
-    );
-}
-
 /// A cut that was lost, and a write after it that was not: the sector is as the
 /// cache had it then, zeros beyond the end and all.
-#[test]
-fn a_sector_remembers_a_lost_cut() {
-    let (disk, file) = disk_with(&[b'o'; 600]);
-    file.set_len(4).unwrap();
-    file.write_at(0, b"new").unwrap();
-    let content = disk.crash_with_subset(0b10).content("a").unwrap();
-    assert_eq!(content.len(), 600);
-    assert_eq!(&content[..6], b"newo\0\0");
-    assert_eq!(content[511..513], [0, b'o']);
-}
-
 #[test]
 fn an_unsynced_length_may_be_lost() {
     let (disk, file) = disk_with(b"whole");
@@ -92,6 +70,8 @@ fn an_unsynced_length_may_be_lost() {
     assert_eq!(outcomes(&disk, "a"), [some(b"wh\0\0")]);
 }
 
+/// Found on ext4 and on xfs, which zero the rest of a page before they log the
+/// new length.
 #[test]
 fn an_unsynced_creation_may_be_lost_with_all_that_was_synced_under_it() {
     let disk = SimDisk::new(7);
@@ -134,7 +114,7 @@ fn a_file_renamed_twice_has_one_name() {
     disk.put("a", b"a");
     disk.rename("a", "b").unwrap();
     disk.rename("b", "c").unwrap();
-    let names: Vec<_> = every_crash(&disk).map(|after| after.names()).collect();
+    let names: Vec<_> = disk.crashes(0).map(|after| after.names()).collect();
     assert_eq!(names, [["a"], ["b"], ["c"], ["c"]]);
 }
 
@@ -157,98 +137,21 @@ fn a_removed_name_used_again_leads_to_either_file() {
     assert_eq!(outcomes(&disk, "a"), [None, some(b"new"), some(b"old")]);
 }
 
-#[test]
-fn a_write_is_torn_between_sectors() {
-    let (disk, file) = disk_with(&[b'o'; 1200]);
-    file.write_at(100, &[b'n'; 1000]).unwrap();
-    let torn = |sectors| {
-        let tear = Tear {
-            sectors,
-            length: 1000,
-            filler: Filler::Zeros,
-        };
-        let after = disk.crash(&mut |_: &Unsynced| Fate::Torn(tear));
-        after.content("a").unwrap()
-    };
-    let expected = |new: std::ops::Range<usize>| {
-        let mut content = [b'o'; 1200];
-        content[new].fill(b'n');
-        content
-    };
-    assert_eq!(torn(0b000), expected(0..0));
-    assert_eq!(torn(0b001), expected(100..512));
-    assert_eq!(torn(0b010), expected(512..1024));
-    assert_eq!(torn(0b110), expected(512..1100));
-    assert_eq!(torn(0b111), expected(100..1100));
-}
-
-#[test]
-fn an_append_is_torn_at_any_byte() {
-    let (disk, file) = disk_with(b"old ");
-    file.write_at(4, &[b'n'; 700]).unwrap();
-    for kept in 0..=700 {
-        let after = disk.crash(&mut |_: &Unsynced| Fate::prefix(kept));
-        let content = after.content("a").unwrap();
-        assert_eq!(content.len(), 4 + kept as usize);
-        assert!(content.starts_with(b"old "));
-        assert!(content[4..].iter().all(|byte| *byte == b'n'));
-    }
-}
-
-#[test]
-fn a_length_ahead_of_its_content_shows_zeros_or_stale_bytes() {
-    let (disk, file) = disk_with(b"old ");
-    disk.put("gone", b"the secret of a removed file");
-    disk.remove("gone").unwrap();
-    disk.sync_dir().unwrap();
-    file.write_at(4, b"new, and never seen whole").unwrap();
-    let torn = |filler| {
-        let tear = Tear {
-            sectors: 0,
-            length: 14,
-            filler,
-        };
-        let after = disk.crash(&mut |_: &Unsynced| Fate::Torn(tear));
-        after.content("a").unwrap()
-    };
-    assert_eq!(torn(Filler::Zeros), [&b"old "[..], &[0; 14]].concat());
-    assert_eq!(torn(Filler::Stale(0)), b"old secret of a re");
-    let (disk, file) = disk_with(b"");
-    file.write_at(0, &[0; 64]).unwrap();
-    let tear = Tear {
-        sectors: 0,
-        length: 64,
-        filler: Filler::Stale(3),
-    };
-    let noise = disk.crash(&mut |_: &Unsynced| Fate::Torn(tear));
-    assert_ne!(noise.content("a").unwrap(), [0; 64]);
-}
-
 /// All that the random cuts should do, they do within a few hundred seeds.
 #[test]
-fn random_crashes_reach_every_sort_of_outcome() {
-    let (disk, file) = disk_with(&[b'o'; 1024]);
-    file.write_at(0, &[b'n'; 1024]).unwrap();
-    file.write_at(1024, &[b'n'; 1024]).unwrap();
-    disk.rename("a", "b").unwrap();
-    let seen = |wanted: &dyn Fn(&str, &[u8]) -> bool| {
-        (0..500).any(|seed| {
-            let after = disk.crash_random(seed);
-            let name = &after.names()[0];
-            wanted(name, &after.content(name).unwrap())
-        })
-    };
-    assert!(seen(&|name, content| name == "a" && content == [b'o'; 1024]));
-    assert!(seen(&|name, content| name == "b" && content == [b'n'; 2048]));
-    assert!(seen(&|_, content| content[0] != content[512]));
-    assert!(seen(&|_, content| content.len() % 512 != 0));
-    assert!(seen(
-        &|_, content| content.len() == 2048 && content[2047] == 0
-    ));
-    assert!(seen(&|_, content| content.len() == 2048
-        && content[0] == b'o'
-        && content[1024] == b'n'));
-    assert!(!seen(&|_, content| content.len() < 1024));
+fn many_effects_are_sampled() {
+    let (disk, file) = disk_with(b"");
+    for sector in 0..10 {
+        file.write_at(sector * 512, b"x").unwrap();
+    }
+    assert_eq!(disk.crashes(5).count(), 1024 + 5);
+    file.write_at(10 * 512, b"x").unwrap();
+    let lengths: Vec<_> = disk
+        .crashes(5)
+        .map(|after| after.content("a").unwrap().len())
+        .collect();
+    assert_eq!(lengths.len(), 7);
+    assert_eq!(lengths[..2], [0, 10 * 512 + 1]);
 }
 
 #[test]
@@ -334,7 +237,7 @@ fn a_kill_loses_nothing_and_frees_the_lock() {
 fn a_crash_frees_the_lock() {
     let disk = SimDisk::new(7);
     let _lock = disk.lock("LOCK", true).unwrap().unwrap();
-    for after in every_crash(&disk) {
+    for after in disk.crashes(0) {
         assert!(after.lock("LOCK", true).unwrap().is_some());
     }
     assert!(disk.lock("LOCK", true).unwrap().is_none());

@@ -5,6 +5,7 @@ mod calibration;
 mod crashes;
 mod faults;
 mod protocol;
+mod tears;
 
 use super::*;
 use crate::storage::disk::{Disk, DiskFile, Open};
@@ -17,19 +18,10 @@ fn disk_with(content: &[u8]) -> (SimDisk, Box<dyn DiskFile>) {
     (disk, file)
 }
 
-/// The disks after a power cut that kept any subset of what was unsynced.
-fn every_crash(disk: &SimDisk) -> impl Iterator<Item = SimDisk> {
-    let count = disk.unsynced().len();
-    assert!(
-        count <= 10,
-        "{count} effects are too many to try all subsets"
-    );
-    (0..1 << count).map(|subset| disk.crash_with_subset(subset))
-}
-
 /// The distinct contents of `name` after every such cut, `None` for no file.
 fn outcomes(disk: &SimDisk, name: &str) -> Vec<Option<Vec<u8>>> {
-    let mut all: Vec<_> = every_crash(disk)
+    let mut all: Vec<_> = disk
+        .crashes(0)
         .map(|after| after.content(name).ok())
         .collect();
     all.sort();
