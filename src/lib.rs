@@ -2,6 +2,7 @@
 
 mod codec;
 mod error;
+pub mod health;
 pub mod limits;
 mod model;
 mod storage;
