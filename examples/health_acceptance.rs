@@ -264,7 +264,9 @@ fn run(case: &Case, options: &Options) -> Vec<[Option<u32>; 3]> {
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..options.threads).map(|_| scope.spawn(worker)).collect();
-        let results = workers.into_iter().map(|it| it.join().expect("a run failed"));
+        let results = workers
+            .into_iter()
+            .map(|it| it.join().expect("a run failed"));
         results.flatten().collect()
     })
 }
@@ -298,7 +300,9 @@ fn parse() -> Option<Options> {
 
 fn main() -> ExitCode {
     let Some(options) = parse() else {
-        eprintln!("usage: health_acceptance [RUNS] [--seed N] [--threads N] [--only TEXT] [--exact]");
+        eprintln!(
+            "usage: health_acceptance [RUNS] [--seed N] [--threads N] [--only TEXT] [--exact]"
+        );
         return ExitCode::from(2);
     };
     let started = Instant::now();
@@ -325,14 +329,23 @@ fn main() -> ExitCode {
         let share = minutes.iter().filter(|minute| **minute < end).count() as f64;
         let at = |quantile: f64| minutes[((minutes.len() - 1) as f64 * quantile).round() as usize];
         let share = 100.0 * share / options.runs as f64;
-        println!("| {} | {share:.1} % | {} | {} |", case.name, at(0.5), at(0.99));
+        println!(
+            "| {} | {share:.1} % | {} | {} |",
+            case.name,
+            at(0.5),
+            at(0.99)
+        );
     }
     println!(
         "\n{} runs a row, seed {}, {:.0} s; false alarms {}",
         options.runs,
         options.seed,
         started.elapsed().as_secs_f64(),
-        if held { "within 5 % and binomial error" } else { "BEYOND 5 %" }
+        if held {
+            "within 5 % and binomial error"
+        } else {
+            "BEYOND 5 %"
+        }
     );
     if held || options.exact {
         ExitCode::SUCCESS

@@ -22,8 +22,10 @@ use std::f64::consts::LN_2;
 use super::Arm;
 use super::logspace::log_phi;
 
-/// A block closes no earlier than at this many expected events of the smaller arm.
+/// A block closes no earlier than at this many expected events of either arm.
 const EXPECTED_EVENTS: f64 = 10.0;
+/// … and of the arm said to have fewer, at this many bursts' worth.
+const EXPECTED_BURSTS: f64 = 2.0;
 /// Minutes of a stratum: exposure and rate may move together from hour to hour.
 const STRATUM_MINUTES: u32 = 60;
 /// The scale s² over the variance that independent events of the first block
@@ -32,10 +34,23 @@ const SCALE: f64 = 20.0;
 /// Lags at which the differences of blocks are held against each other.
 const LAGS: usize = 3;
 
+/// What evidence is gathered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// r is more than a ratio.
+    Above,
+    /// r is less than a ratio.
+    Below,
+}
+
 /// Blocks and what they add up to.
 #[derive(Clone, Debug)]
 pub struct Blocks {
     burst_minutes: u32,
+    /// Expected events of T and of C at which a block may close.
+    wanted: [f64; 2],
+    /// Whether the evidence is for r above a ratio, or below it.
+    claim: Claim,
     /// First minute of the open block; none before the first minute with data.
     start: Option<u32>,
     /// The minute after the last one added.
@@ -44,8 +59,8 @@ pub struct Blocks {
     hour: u32,
     /// Events and exposure of both arms before `next`.
     before: Arm,
-    /// Events of the smaller arm expected in the open block.
-    expected: f64,
+    /// Events of T and of C expected in the open block.
+    expected: [f64; 2],
     /// The open stratum.
     treatment: Arm,
     control: Arm,
@@ -90,14 +105,20 @@ struct Drift {
 
 impl Blocks {
     /// No block yet; `burst_minutes` of at least 1.
-    pub fn new(burst_minutes: u32) -> Self {
+    pub fn new(claim: Claim, burst_minutes: u32, burst_events: u32) -> Self {
+        let bursts = EXPECTED_EVENTS.max(EXPECTED_BURSTS * f64::from(burst_events));
         Blocks {
             burst_minutes: burst_minutes.max(1),
+            wanted: match claim {
+                Claim::Above => [EXPECTED_EVENTS, bursts],
+                Claim::Below => [bursts, EXPECTED_EVENTS],
+            },
+            claim,
             start: None,
             next: 0,
             hour: 0,
             before: Arm::default(),
-            expected: 0.0,
+            expected: [0.0; 2],
             treatment: Arm::default(),
             control: Arm::default(),
             a: 0.0,
@@ -114,7 +135,7 @@ impl Blocks {
     /// look where the open block came of age among them.
     #[inline]
     pub fn pass(&mut self, minute: u32) -> Option<u32> {
-        if minute <= self.next || self.expected < EXPECTED_EVENTS {
+        if minute <= self.next || !self.of_age() {
             return None;
         }
         let due = self.start? + (self.burst_minutes - 1);
@@ -138,8 +159,9 @@ impl Blocks {
         }
         // Known before the counts of this minute are.
         if self.before.exposure > 0.0 {
-            let smaller = treatment.exposure.min(control.exposure);
-            self.expected += smaller * (self.before.events / self.before.exposure);
+            let rate = self.before.events / self.before.exposure;
+            self.expected[0] += treatment.exposure * rate;
+            self.expected[1] += control.exposure * rate;
         }
         self.before.events += treatment.events + control.events;
         self.before.exposure += treatment.exposure + control.exposure;
@@ -148,11 +170,16 @@ impl Blocks {
         self.control.events += control.events;
         self.control.exposure += control.exposure;
         self.next = minute + 1;
-        let whole = minute - start + 1 >= self.burst_minutes && self.expected >= EXPECTED_EVENTS;
+        let whole = minute - start + 1 >= self.burst_minutes && self.of_age();
         if whole {
             self.close(minute);
         }
         whole
+    }
+
+    #[inline]
+    fn of_age(&self) -> bool {
+        self.expected[0] >= self.wanted[0] && self.expected[1] >= self.wanted[1]
     }
 
     fn close_stratum(&mut self) {
@@ -173,7 +200,8 @@ impl Blocks {
         if self.count == 0 {
             let [t, c] = self.block_exposure;
             let both = t + c;
-            self.scale = SCALE * self.expected * (t / both) * (c / both);
+            let expected = self.expected[0].min(self.expected[1]);
+            self.scale = SCALE * expected * (t / both) * (c / both);
             self.scale = self.scale.max(f64::MIN_POSITIVE);
         }
         let (d, c) = (self.a - self.c, self.c);
@@ -184,7 +212,8 @@ impl Blocks {
         self.sums.cc += c * c;
         self.drift.add(d, self.count as usize);
         self.count = self.count.saturating_add(1);
-        (self.a, self.c, self.expected) = (0.0, 0.0, 0.0);
+        (self.a, self.c) = (0.0, 0.0);
+        self.expected = [0.0; 2];
         self.block_exposure = [0.0; 2];
         self.start = Some(minute + 1);
         self.next = self.next.max(minute + 1);
@@ -203,29 +232,22 @@ impl Blocks {
         let (over, half) = (ratio - 1.0, 2.0 / (1.0 + ratio));
         let variance = half * half * (d2 - 2.0 * over * dc + over * over * cc);
         Some(Standing {
-            sum: half * (d1 - over * c1),
+            sum: match self.claim {
+                Claim::Above => half * (d1 - over * c1),
+                Claim::Below => half * (over * c1 - d1),
+            },
             spread: variance.max(0.0) + self.scale,
             scale: self.scale,
         })
     }
 
-    /// log E of "r > ratio" (at look time; 0 before the first block closes).
-    pub fn log_e_above(&self, ratio: f64) -> f64 {
-        self.standing(ratio).map_or(0.0, |it| it.one_sided(1.0))
+    /// log E of the claim: r above, or below, `ratio` (0 before the first block
+    /// closes).
+    pub fn log_e(&self, ratio: f64) -> f64 {
+        self.standing(ratio).map_or(0.0, Standing::log_e)
     }
 
-    /// log E of "r < ratio".
-    pub fn log_e_below(&self, ratio: f64) -> f64 {
-        self.standing(ratio).map_or(0.0, |it| it.one_sided(-1.0))
-    }
-
-    /// log E of "r is not `ratio`".
-    pub fn log_e_apart(&self, ratio: f64) -> f64 {
-        self.standing(ratio).map_or(0.0, |it| it.two_sided())
-    }
-
-    /// No smaller than [`Blocks::log_e_above`] and [`Blocks::log_e_apart`], for
-    /// the price of a division.
+    /// No smaller than [`Blocks::log_e`], for the price of a division.
     #[inline]
     pub fn log_e_at_most(&self, ratio: f64) -> f64 {
         self.standing(ratio)
@@ -268,12 +290,9 @@ impl Blocks {
 }
 
 impl Standing {
-    fn two_sided(self) -> f64 {
-        0.5 * (self.scale / self.spread).ln() + self.sum * self.sum / (2.0 * self.spread)
-    }
-
-    fn one_sided(self, side: f64) -> f64 {
-        LN_2 + self.two_sided() + log_phi(side * self.sum / self.spread.sqrt())
+    fn log_e(self) -> f64 {
+        let z = self.sum / self.spread.sqrt();
+        LN_2 + 0.5 * (self.scale / self.spread).ln() + 0.5 * z * z + log_phi(z)
     }
 }
 

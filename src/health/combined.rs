@@ -8,7 +8,7 @@
 //! they are left out without changing a result.
 
 use super::Arm;
-use super::blocks::Blocks;
+use super::blocks::{Blocks, Claim};
 use super::grid::{Grid, Prior};
 use super::likelihood::Likelihood;
 use super::logspace::{log_mean, log_sum_exp};
@@ -84,8 +84,8 @@ pub struct Comparison {
     settings: Settings,
     grid: Grid,
     likelihood: Likelihood,
-    /// Half (b); absent where events are independent.
-    blocks: Option<Blocks>,
+    /// Half (b), for "above" and for "below"; absent where events are independent.
+    blocks: Option<[Blocks; 2]>,
     /// The minute after the last one added.
     next: u32,
     first_alarm: Option<u32>,
@@ -115,7 +115,10 @@ impl Comparison {
                 Grid::tempered(margin)
             },
             likelihood: Likelihood::new(),
-            blocks: (!settings.independent).then(|| Blocks::new(settings.burst_minutes)),
+            blocks: (!settings.independent).then(|| {
+                [Claim::Above, Claim::Below]
+                    .map(|it| Blocks::new(it, settings.burst_minutes, settings.burst_events))
+            }),
             next: 0,
             first_alarm: None,
             surplus: 0.0,
@@ -163,8 +166,9 @@ impl Comparison {
         self.pass(minute);
         self.next = minute + 1;
         let mut closed = false;
-        if let Some(blocks) = &mut self.blocks {
-            closed = blocks.add(minute, treatment, control);
+        if let Some([above, below]) = &mut self.blocks {
+            closed = above.add(minute, treatment, control);
+            closed |= below.add(minute, treatment, control);
         }
         let smaller = treatment.exposure.min(control.exposure);
         if events > 0.0 && smaller > 0.0 {
@@ -188,8 +192,15 @@ impl Comparison {
     /// Lets minutes without data go by, up to but not including `minute`.
     #[inline]
     pub fn pass(&mut self, minute: u32) {
-        if let Some(look) = self.blocks.as_mut().and_then(|it| it.pass(minute)) {
-            self.look_if_near(look, true);
+        let Some([above, below]) = &mut self.blocks else {
+            return;
+        };
+        match (above.pass(minute), below.pass(minute)) {
+            (None, None) => {}
+            // Nothing else moves in between, so that the later of two looks
+            // sees what both would; but the earlier may have been enough.
+            (one, None) | (None, one) => self.look_if_near(one.unwrap_or(minute), true),
+            (Some(one), Some(other)) => self.look_if_near(one.max(other), true),
         }
     }
 
@@ -199,10 +210,15 @@ impl Comparison {
         }
         let within = self.surplus <= self.ceiling && self.surplus >= self.floor;
         let blocks = self.blocks.as_ref().filter(|_| closed);
-        let below = blocks.is_none_or(|it| {
-            it.log_e_at_most(self.settings.margin_watched()) <= self.blocks_ceiling
+        let low = blocks.is_none_or(|[above, below]| {
+            let margin = self.settings.margin_watched();
+            let mut most = above.log_e_at_most(margin);
+            if self.settings.watch == Watch::Either {
+                most = most.max(below.log_e_at_most(margin));
+            }
+            most <= self.blocks_ceiling
         });
-        if !(within && below) {
+        if !(within && low) {
             self.look(minute);
         }
     }
@@ -212,11 +228,11 @@ impl Comparison {
     fn look(&mut self, minute: u32) {
         self.likelihood.scores(&self.grid, &mut self.scores);
         let tempered = self.tempered(self.settings.prior(&self.grid), self.margin_score());
-        let blocks = self.blocks.as_ref().map_or(tempered, |it| {
+        let blocks = self.blocks.as_ref().map_or(tempered, |blocks| {
             let margin = self.settings.margin_watched();
             match self.settings.watch {
-                Watch::Either => it.log_e_apart(margin),
-                _ => it.log_e_above(margin),
+                Watch::Either => apart(blocks, margin),
+                _ => blocks[0].log_e(margin),
             }
         });
         let threshold = self.settings.log_threshold;
@@ -298,15 +314,15 @@ impl Comparison {
         Evidence {
             worse: mean(
                 self.tempered(&self.grid.worse, offset),
-                blocks.map(|it| it.log_e_above(margin)),
+                blocks.map(|it| it[0].log_e(margin)),
             ),
             better: mean(
                 self.tempered(&self.grid.better, 0.0),
-                blocks.map(|it| it.log_e_below(1.0)),
+                blocks.map(|it| it[1].log_e(1.0)),
             ),
             either: mean(
                 self.tempered(&self.grid.either, 0.0),
-                blocks.map(|it| it.log_e_apart(1.0)),
+                blocks.map(|it| apart(it, 1.0)),
             ),
         }
     }
@@ -334,16 +350,16 @@ impl Comparison {
         let burst = self.settings.burst();
         let blocks = self.blocks.as_ref();
         let estimate = self.likelihood.estimate();
-        let pooled = blocks.and_then(Blocks::estimate).map(f64::ln);
-        let apart = |delta: f64| {
+        let pooled = blocks.and_then(|it| it[0].estimate()).map(f64::ln);
+        let against = |delta: f64| {
             let tempered = height - self.likelihood.score(delta) / burst;
             match blocks {
-                Some(blocks) => log_mean(tempered, blocks.log_e_apart(delta.exp())),
+                Some(blocks) => log_mean(tempered, apart(blocks, delta.exp())),
                 None => tempered,
             }
         };
         let (lower, upper) = match estimate {
-            Some(estimate) => sequence::around(estimate, pooled, -alpha.ln(), apart),
+            Some(estimate) => sequence::around(estimate, pooled, -alpha.ln(), against),
             None => (None, None),
         };
         Ratio {
@@ -353,10 +369,15 @@ impl Comparison {
         }
     }
 
-    /// Half (b), where there is one.
+    /// Half (b) for "above", where there is one.
     pub(super) fn blocks(&self) -> Option<&Blocks> {
-        self.blocks.as_ref()
+        self.blocks.as_ref().map(|it| &it[0])
     }
+}
+
+/// Evidence of blocks that r is not `ratio`: the mean of both claims.
+fn apart([above, below]: &[Blocks; 2], ratio: f64) -> f64 {
+    log_mean(above.log_e(ratio), below.log_e(ratio))
 }
 
 impl Settings {
