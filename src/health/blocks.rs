@@ -219,11 +219,6 @@ impl Blocks {
         self.next = self.next.max(minute + 1);
     }
 
-    /// Blocks closed so far.
-    pub fn count(&self) -> u32 {
-        self.count
-    }
-
     fn standing(&self, ratio: f64) -> Option<Standing> {
         if self.count == 0 {
             return None;
@@ -258,17 +253,6 @@ impl Blocks {
     pub fn estimate(&self) -> Option<f64> {
         let Sums { d1, c1, .. } = self.sums;
         (c1 > 0.0 && d1 + c1 > 0.0).then(|| (d1 + c1) / c1)
-    }
-
-    /// Σd² over what independent events of the same number would have: how
-    /// many times more spread the counts are than Poisson's.
-    pub fn dispersion(&self, poisson: f64) -> f64 {
-        if self.count < 2 || poisson <= 0.0 {
-            return 1.0;
-        }
-        let mean = self.sums.d1 / f64::from(self.count);
-        let spread = self.sums.d2 - mean * self.sums.d1;
-        (spread / poisson).clamp(1.0, 1e6)
     }
 
     /// The highest autocorrelation of the differences at lags 1 to 3, beyond

@@ -369,9 +369,17 @@ impl Comparison {
         }
     }
 
-    /// Half (b) for "above", where there is one.
-    pub(super) fn blocks(&self) -> Option<&Blocks> {
-        self.blocks.as_ref().map(|it| &it[0])
+    /// The estimate of 1/r.
+    pub(super) fn inverse_estimate(&self) -> Option<f64> {
+        let inverse = self.likelihood.estimate().map(|delta| (-delta).exp());
+        inverse.filter(|it| it.is_finite())
+    }
+
+    /// How far the differences of blocks depend on the blocks before, where it
+    /// is more than chance and 0.1: the burst length is too short then.
+    pub(super) fn autocorrelation(&self) -> Option<f64> {
+        let [above, _] = self.blocks.as_ref()?;
+        above.autocorrelation().filter(|it| *it > 0.1)
     }
 }
 

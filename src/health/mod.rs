@@ -1,15 +1,34 @@
 //! Verdicts that stay true when everyone peeks every minute.
 
+mod assess;
 mod blocks;
+mod checks;
 mod combined;
+mod ebh;
 mod exact;
 mod grid;
+mod guard;
+mod input;
 mod likelihood;
 mod logspace;
+mod monitor;
+mod null;
+mod rates;
+mod ratio;
+mod report;
 mod root;
 mod sequence;
+mod verdict;
 
 pub use combined::{Comparison, Evidence, Ratio, Settings, Watch};
+pub use input::{BranchData, Column, Observations, Options, Past, Units};
+pub use monitor::{Cell, Monitor, assess};
+pub use rates::{Window, adjusted, at_age, median, minute_of_adoption, rate};
+pub use report::{
+    BranchReport, Checks, CompletenessReport, EnrolmentReport, HistoryReport, MetricReport,
+    NullReport, Report, SampleRatioReport, Signal,
+};
+pub use verdict::{CheckVerdict, Verdict};
 
 /// Events and exposure of one arm in one minute (or summed over some).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
