@@ -54,8 +54,8 @@ pub struct Monitor {
     pub(super) first: Option<u32>,
     pub(super) whole_until: Option<Minute>,
     pub(super) history: Vec<Past>,
-    /// One minute, dense.
-    minute: Vec<f64>,
+    /// One minute's sums, branch by branch, metric by metric.
+    minute: Vec<i128>,
 }
 
 #[derive(Clone, Debug)]
@@ -155,7 +155,7 @@ impl Monitor {
             first: None,
             whole_until: observations.whole_until,
             history: observations.history.clone(),
-            minute: vec![0.0; metrics.len() * branches.len()],
+            minute: vec![0; metrics.len() * branches.len()],
             metrics,
             branches,
         };
@@ -367,8 +367,7 @@ impl Monitor {
             ))
             .help("make a new monitor for late data"));
         }
-        let mut dense = std::mem::take(&mut self.minute);
-        dense.fill(0.0);
+        self.minute.fill(0);
         let whole = self.whole_until.is_some_and(|whole| minute < whole);
         for cell in cells {
             let (Some(branch), Some(metric)) = (self.branch(cell.branch), self.metric(cell.metric))
@@ -382,13 +381,18 @@ impl Monitor {
             }
             total.first.get_or_insert(at);
             total.last = Some(at);
-            let unit = 10f64.powi(i32::from(self.metrics[metric].kind.decimals()));
-            dense[branch * self.metrics.len() + metric] += cell.units as f64 / unit;
+            let sum = &mut self.minute[branch * self.metrics.len() + metric];
+            *sum = sum.saturating_add(cell.units);
             self.first = Some(self.first.map_or(at, |first| first.min(at)));
         }
-        dense.iter_mut().for_each(|value| *value = value.max(0.0));
+        let units = self.minute.iter().zip(self.metrics.iter().cycle());
+        let dense: Vec<f64> = units
+            .map(|(units, metric)| match metric.kind.decimals() {
+                0 => (*units).max(0) as f64,
+                decimals => (*units).max(0) as f64 / 10f64.powi(i32::from(decimals)),
+            })
+            .collect();
         self.walk(at, 1, &dense);
-        self.minute = dense;
         self.pass(at + 1);
         Ok(())
     }
