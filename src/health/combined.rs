@@ -116,8 +116,10 @@ impl Comparison {
             },
             likelihood: Likelihood::new(),
             blocks: (!settings.independent).then(|| {
-                [Claim::Above, Claim::Below]
-                    .map(|it| Blocks::new(it, settings.burst_minutes, settings.burst_events))
+                [(Claim::Above, margin), (Claim::Below, 1.0)].map(|(claim, ratio)| {
+                    let (minutes, events) = (settings.burst_minutes, settings.burst_events);
+                    Blocks::new(claim, ratio, minutes, events)
+                })
             }),
             next: 0,
             first_alarm: None,
@@ -211,11 +213,10 @@ impl Comparison {
         let within = self.surplus <= self.ceiling && self.surplus >= self.floor;
         let blocks = self.blocks.as_ref().filter(|_| closed);
         let low = blocks.is_none_or(|[above, below]| {
-            let margin = self.settings.margin_watched();
-            let mut most = above.log_e_at_most(margin);
-            if self.settings.watch == Watch::Either {
-                most = most.max(below.log_e_at_most(margin));
-            }
+            let most = match self.settings.watch {
+                Watch::Either => above.log_e_at_most(1.0).max(below.log_e_at_most(1.0)),
+                _ => above.log_e_bet_at_most(),
+            };
             most <= self.blocks_ceiling
         });
         if !(within && low) {
@@ -228,13 +229,13 @@ impl Comparison {
     fn look(&mut self, minute: u32) {
         self.likelihood.scores(&self.grid, &mut self.scores);
         let tempered = self.tempered(self.settings.prior(&self.grid), self.margin_score());
-        let blocks = self.blocks.as_ref().map_or(tempered, |blocks| {
-            let margin = self.settings.margin_watched();
-            match self.settings.watch {
-                Watch::Either => apart(blocks, margin),
-                _ => blocks[0].log_e(margin),
-            }
-        });
+        let blocks = self
+            .blocks
+            .as_ref()
+            .map_or(tempered, |blocks| match self.settings.watch {
+                Watch::Either => apart(blocks, 1.0),
+                _ => blocks[0].log_e_bet(),
+            });
         let threshold = self.settings.log_threshold;
         if log_mean(tempered, blocks) >= threshold {
             self.first_alarm = Some(minute);
@@ -305,7 +306,7 @@ impl Comparison {
     /// Evidence as of the minutes added (and passed).
     pub fn evidence(&mut self) -> Evidence {
         self.likelihood.scores(&self.grid, &mut self.scores);
-        let (margin, offset) = (self.settings.margin, self.margin_score());
+        let offset = self.margin_score();
         let mean = |tempered: f64, blocks: Option<f64>| match blocks {
             Some(blocks) => log_mean(tempered, blocks),
             None => tempered,
@@ -314,11 +315,11 @@ impl Comparison {
         Evidence {
             worse: mean(
                 self.tempered(&self.grid.worse, offset),
-                blocks.map(|it| it[0].log_e(margin)),
+                blocks.map(|it| it[0].log_e_bet()),
             ),
             better: mean(
                 self.tempered(&self.grid.better, 0.0),
-                blocks.map(|it| it[1].log_e(1.0)),
+                blocks.map(|it| it[1].log_e_bet()),
             ),
             either: mean(
                 self.tempered(&self.grid.either, 0.0),

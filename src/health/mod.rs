@@ -1,6 +1,7 @@
 //! Verdicts that stay true when everyone peeks every minute.
 
 mod assess;
+mod bets;
 mod blocks;
 mod checks;
 mod combined;
