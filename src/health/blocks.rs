@@ -44,31 +44,43 @@ pub enum Claim {
     Below,
 }
 
-/// Blocks and what they add up to.
+/// Minutes on their way into the blocks of both claims.
 #[derive(Clone, Debug)]
 pub struct Blocks {
-    burst_minutes: u32,
-    /// Expected events of T and of C at which a block may close.
-    wanted: [f64; 2],
-    /// Whether the evidence is for r above a ratio, or below it.
-    claim: Claim,
-    /// First minute of the open block; none before the first minute with data.
-    start: Option<u32>,
+    /// Whether a minute with data has come.
+    started: bool,
     /// The minute after the last one added.
     next: u32,
+    /// The first minute at which a block may be long enough.
+    due: u32,
     /// The hour of the open stratum.
     hour: u32,
     /// Events and exposure of both arms before `next`.
     before: Arm,
-    /// Events of T and of C expected in the open block.
+    /// Events of T and of C expected so far.
     expected: [f64; 2],
-    /// The open stratum.
-    treatment: Arm,
-    control: Arm,
+    /// T and C since the last cut: the end of a stratum, or of a block.
+    open: [Arm; 2],
+    claims: [Claimed; 2],
+}
+
+/// The blocks of one claim and what they add up to.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    claim: Claim,
+    burst_minutes: u32,
+    /// The first minute at which the open block is as long as a burst.
+    due: u32,
+    /// Expected events of T and of C at which the open block may close.
+    wanted: [f64; 2],
+    /// … counted from here.
+    expected_before: [f64; 2],
+    /// What the open stratum held before the last cut.
+    stratum: [Arm; 2],
     /// The open block, its closed strata.
     a: f64,
     c: f64,
-    block_exposure: [f64; 2],
+    exposure: [f64; 2],
     /// s², 0 until the first block closes.
     scale: f64,
     /// Blocks closed.
@@ -108,49 +120,37 @@ struct Drift {
 }
 
 impl Blocks {
-    /// No block yet; `burst_minutes` of at least 1.
-    pub fn new(claim: Claim, ratio: f64, burst_minutes: u32, burst_events: u32) -> Self {
-        let bursts = EXPECTED_EVENTS.max(EXPECTED_BURSTS * f64::from(burst_events));
+    /// No block yet; alarms of "above" are against `ratio`, of "below" against 1.
+    pub fn new(ratio: f64, burst_minutes: u32, burst_events: u32) -> Self {
+        let claimed = |claim, ratio| Claimed::new(claim, ratio, burst_minutes, burst_events);
         Blocks {
-            burst_minutes: burst_minutes.max(1),
-            wanted: match claim {
-                Claim::Above => [EXPECTED_EVENTS, bursts],
-                Claim::Below => [bursts, EXPECTED_EVENTS],
-            },
-            claim,
-            start: None,
+            started: false,
             next: 0,
-            hour: 0,
+            due: u32::MAX,
+            hour: u32::MAX,
             before: Arm::default(),
             expected: [0.0; 2],
-            treatment: Arm::default(),
-            control: Arm::default(),
-            a: 0.0,
-            c: 0.0,
-            block_exposure: [0.0; 2],
-            scale: 0.0,
-            count: 0,
-            sums: Sums::default(),
-            drift: Drift::default(),
-            ratio,
-            bets: Bets::new(1.0),
+            open: [Arm::default(); 2],
+            claims: [claimed(Claim::Above, ratio), claimed(Claim::Below, 1.0)],
         }
     }
 
-    /// Lets the minutes without data before `minute` go by; the minute of the
-    /// look where the open block came of age among them.
+    /// Lets minutes without data go by, up to but not including `minute`; the
+    /// minute of the first look among them, where a block closed. To be called
+    /// again until there is none.
     #[inline]
     pub fn pass(&mut self, minute: u32) -> Option<u32> {
-        if minute <= self.next || !self.of_age() {
+        if minute <= self.next || minute <= self.due {
             return None;
         }
-        let due = self.start? + (self.burst_minutes - 1);
-        let look = due.max(self.next);
-        if look >= minute {
-            return None;
-        }
-        self.close(look);
-        Some(look)
+        self.pass_slowly(minute)
+    }
+
+    #[cold]
+    fn pass_slowly(&mut self, minute: u32) -> Option<u32> {
+        let ripe = self.claims.iter().filter(|it| it.ripe(self.expected));
+        let look = ripe.map(|it| it.due.max(self.next)).min()?;
+        (look < minute && self.close(look)).then_some(look)
     }
 
     /// Adds a minute after all earlier ones (call [`Blocks::pass`] first);
@@ -158,10 +158,8 @@ impl Blocks {
     #[inline]
     pub fn add(&mut self, minute: u32, treatment: Arm, control: Arm) -> bool {
         let hour = minute / STRATUM_MINUTES;
-        let start = *self.start.get_or_insert(minute);
         if hour != self.hour {
-            self.close_stratum();
-            self.hour = hour;
+            self.turn_hour(minute, hour);
         }
         // Known before the counts of this minute are.
         if self.before.exposure > 0.0 {
@@ -171,45 +169,126 @@ impl Blocks {
         }
         self.before.events += treatment.events + control.events;
         self.before.exposure += treatment.exposure + control.exposure;
-        self.treatment.events += treatment.events;
-        self.treatment.exposure += treatment.exposure;
-        self.control.events += control.events;
-        self.control.exposure += control.exposure;
+        self.open[0].add(treatment);
+        self.open[1].add(control);
         self.next = minute + 1;
-        let whole = minute - start + 1 >= self.burst_minutes && self.of_age();
-        if whole {
-            self.close(minute);
-        }
-        whole
+        minute >= self.due && self.close(minute)
     }
 
-    #[inline]
-    fn of_age(&self) -> bool {
-        self.expected[0] >= self.wanted[0] && self.expected[1] >= self.wanted[1]
+    fn turn_hour(&mut self, minute: u32, hour: u32) {
+        if !self.started {
+            self.started = true;
+            for claimed in &mut self.claims {
+                claimed.start(minute, [0.0; 2]);
+            }
+            self.due = self.claims[0].due;
+        }
+        self.cut();
+        for claimed in &mut self.claims {
+            claimed.close_stratum();
+        }
+        self.hour = hour;
+    }
+
+    /// Hands what is open to both claims.
+    fn cut(&mut self) {
+        for claimed in &mut self.claims {
+            claimed.stratum[0].add(self.open[0]);
+            claimed.stratum[1].add(self.open[1]);
+        }
+        self.open = [Arm::default(); 2];
+    }
+
+    /// Closes the blocks that are due at `minute`; whether there were any.
+    #[inline(never)]
+    fn close(&mut self, minute: u32) -> bool {
+        let due = |it: &Claimed, expected| minute >= it.due && it.ripe(expected);
+        if !self.claims.iter().any(|it| due(it, self.expected)) {
+            return false;
+        }
+        self.cut();
+        for claimed in &mut self.claims {
+            if due(claimed, self.expected) {
+                claimed.close(minute, self.expected);
+            }
+        }
+        self.due = self.claims[0].due.min(self.claims[1].due);
+        self.next = self.next.max(minute + 1);
+        true
+    }
+
+    /// The blocks of "above".
+    pub fn above(&self) -> &Claimed {
+        &self.claims[0]
+    }
+
+    /// The blocks of "below".
+    pub fn below(&self) -> &Claimed {
+        &self.claims[1]
+    }
+}
+
+impl Claimed {
+    fn new(claim: Claim, ratio: f64, burst_minutes: u32, burst_events: u32) -> Self {
+        let bursts = EXPECTED_EVENTS.max(EXPECTED_BURSTS * f64::from(burst_events));
+        Claimed {
+            claim,
+            burst_minutes: burst_minutes.max(1),
+            due: u32::MAX,
+            wanted: match claim {
+                Claim::Above => [EXPECTED_EVENTS, bursts],
+                Claim::Below => [bursts, EXPECTED_EVENTS],
+            },
+            expected_before: [0.0; 2],
+            stratum: [Arm::default(); 2],
+            a: 0.0,
+            c: 0.0,
+            exposure: [0.0; 2],
+            scale: 0.0,
+            count: 0,
+            sums: Sums::default(),
+            drift: Drift::default(),
+            ratio,
+            bets: Bets::new(1.0),
+        }
+    }
+
+    fn start(&mut self, minute: u32, expected: [f64; 2]) {
+        self.due = minute.saturating_add(self.burst_minutes - 1);
+        self.expected_before = expected;
+    }
+
+    /// Events each arm expects in the open block.
+    fn in_block(&self, expected: [f64; 2]) -> [f64; 2] {
+        [0, 1].map(|arm| expected[arm] - self.expected_before[arm])
+    }
+
+    fn ripe(&self, expected: [f64; 2]) -> bool {
+        let [treatment, control] = self.in_block(expected);
+        treatment >= self.wanted[0] && control >= self.wanted[1]
     }
 
     fn close_stratum(&mut self) {
-        let (t, c) = (self.treatment, self.control);
-        self.block_exposure[0] += t.exposure;
-        self.block_exposure[1] += c.exposure;
+        let [t, c] = self.stratum;
+        self.exposure[0] += t.exposure;
+        self.exposure[1] += c.exposure;
         if t.exposure > 0.0 && c.exposure > 0.0 {
             let both = t.exposure + c.exposure;
             self.a += t.events * (c.exposure / both);
             self.c += c.events * (t.exposure / both);
         }
-        (self.treatment, self.control) = (Arm::default(), Arm::default());
+        self.stratum = [Arm::default(); 2];
     }
 
-    #[cold]
-    fn close(&mut self, minute: u32) {
+    fn close(&mut self, minute: u32, expected: [f64; 2]) {
         self.close_stratum();
         if self.count == 0 {
-            let [t, c] = self.block_exposure;
-            let both = t + c;
-            let expected = self.expected[0].min(self.expected[1]);
-            self.scale = SCALE * expected * (t / both) * (c / both);
-            self.scale = self.scale.max(f64::MIN_POSITIVE);
-            self.bets = Bets::new((expected * (t / both).max(c / both)).sqrt());
+            let [t, c] = self.exposure;
+            let (t, c) = (t / (t + c), c / (t + c));
+            let [expected_t, expected_c] = self.in_block(expected);
+            let smaller = expected_t.min(expected_c);
+            self.scale = (SCALE * smaller * t * c).max(f64::MIN_POSITIVE);
+            self.bets = Bets::new((smaller * t.max(c)).sqrt());
         }
         let (d, c) = (self.a - self.c, self.c);
         self.sums.d1 += d;
@@ -225,10 +304,8 @@ impl Blocks {
         });
         self.count = self.count.saturating_add(1);
         (self.a, self.c) = (0.0, 0.0);
-        self.expected = [0.0; 2];
-        self.block_exposure = [0.0; 2];
-        self.start = Some(minute + 1);
-        self.next = self.next.max(minute + 1);
+        self.exposure = [0.0; 2];
+        self.start(minute + 1, expected);
     }
 
     fn standing(&self, ratio: f64) -> Option<Standing> {
@@ -255,7 +332,7 @@ impl Blocks {
     }
 
     /// log E of the claim against the one ratio alarms are raised against, by
-    /// the bets on signs: sharper than [`Blocks::log_e`], and not to be had of
+    /// the bets on signs: sharper than [`Claimed::log_e`], and not to be had of
     /// any ratio afterwards.
     pub fn log_e_bet(&self) -> f64 {
         if self.count == 0 {
@@ -265,7 +342,7 @@ impl Blocks {
         }
     }
 
-    /// No smaller than [`Blocks::log_e_bet`].
+    /// No smaller than [`Claimed::log_e_bet`].
     pub fn log_e_bet_at_most(&self) -> f64 {
         if self.count == 0 {
             0.0
@@ -274,7 +351,7 @@ impl Blocks {
         }
     }
 
-    /// No smaller than [`Blocks::log_e`], for the price of a division.
+    /// No smaller than [`Claimed::log_e`], for the price of a division.
     pub fn log_e_at_most(&self, ratio: f64) -> f64 {
         self.standing(ratio)
             .map_or(0.0, |it| LN_2 + it.sum * it.sum / (2.0 * it.spread))
@@ -284,6 +361,16 @@ impl Blocks {
     pub fn estimate(&self) -> Option<f64> {
         let Sums { d1, c1, .. } = self.sums;
         (c1 > 0.0 && d1 + c1 > 0.0).then(|| (d1 + c1) / c1)
+    }
+
+    /// About how far the ends of a 95 % sequence are from the estimate, in ln r.
+    pub fn width(&self) -> f64 {
+        let deviation = (self.sums.d2 + self.scale).sqrt();
+        if self.sums.c1 > 0.0 {
+            2.8 * deviation / self.sums.c1
+        } else {
+            0.02
+        }
     }
 
     /// The highest autocorrelation of the differences at lags 1 to 3, beyond

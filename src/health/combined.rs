@@ -8,7 +8,7 @@
 //! they are left out without changing a result.
 
 use super::Arm;
-use super::blocks::{Blocks, Claim};
+use super::blocks::Blocks;
 use super::grid::{Grid, Prior};
 use super::likelihood::Likelihood;
 use super::logspace::{log_mean, log_sum_exp};
@@ -85,7 +85,7 @@ pub struct Comparison {
     grid: Grid,
     likelihood: Likelihood,
     /// Half (b), for "above" and for "below"; absent where events are independent.
-    blocks: Option<[Blocks; 2]>,
+    blocks: Option<Blocks>,
     /// The minute after the last one added.
     next: u32,
     first_alarm: Option<u32>,
@@ -115,12 +115,8 @@ impl Comparison {
                 Grid::tempered(margin)
             },
             likelihood: Likelihood::new(),
-            blocks: (!settings.independent).then(|| {
-                [(Claim::Above, margin), (Claim::Below, 1.0)].map(|(claim, ratio)| {
-                    let (minutes, events) = (settings.burst_minutes, settings.burst_events);
-                    Blocks::new(claim, ratio, minutes, events)
-                })
-            }),
+            blocks: (!settings.independent)
+                .then(|| Blocks::new(margin, settings.burst_minutes, settings.burst_events)),
             next: 0,
             first_alarm: None,
             surplus: 0.0,
@@ -168,9 +164,8 @@ impl Comparison {
         self.pass(minute);
         self.next = minute + 1;
         let mut closed = false;
-        if let Some([above, below]) = &mut self.blocks {
-            closed = above.add(minute, treatment, control);
-            closed |= below.add(minute, treatment, control);
+        if let Some(blocks) = &mut self.blocks {
+            closed = blocks.add(minute, treatment, control);
         }
         let smaller = treatment.exposure.min(control.exposure);
         if events > 0.0 && smaller > 0.0 {
@@ -194,15 +189,8 @@ impl Comparison {
     /// Lets minutes without data go by, up to but not including `minute`.
     #[inline]
     pub fn pass(&mut self, minute: u32) {
-        let Some([above, below]) = &mut self.blocks else {
-            return;
-        };
-        match (above.pass(minute), below.pass(minute)) {
-            (None, None) => {}
-            // Nothing else moves in between, so that the later of two looks
-            // sees what both would; but the earlier may have been enough.
-            (one, None) | (None, one) => self.look_if_near(one.unwrap_or(minute), true),
-            (Some(one), Some(other)) => self.look_if_near(one.max(other), true),
+        while let Some(look) = self.blocks.as_mut().and_then(|it| it.pass(minute)) {
+            self.look_if_near(look, true);
         }
     }
 
@@ -212,7 +200,8 @@ impl Comparison {
         }
         let within = self.surplus <= self.ceiling && self.surplus >= self.floor;
         let blocks = self.blocks.as_ref().filter(|_| closed);
-        let low = blocks.is_none_or(|[above, below]| {
+        let low = blocks.is_none_or(|blocks| {
+            let (above, below) = (blocks.above(), blocks.below());
             let most = match self.settings.watch {
                 Watch::Either => above.log_e_at_most(1.0).max(below.log_e_at_most(1.0)),
                 _ => above.log_e_bet_at_most(),
@@ -234,7 +223,7 @@ impl Comparison {
             .as_ref()
             .map_or(tempered, |blocks| match self.settings.watch {
                 Watch::Either => apart(blocks, 1.0),
-                _ => blocks[0].log_e_bet(),
+                _ => blocks.above().log_e_bet(),
             });
         let threshold = self.settings.log_threshold;
         if log_mean(tempered, blocks) >= threshold {
@@ -315,11 +304,11 @@ impl Comparison {
         Evidence {
             worse: mean(
                 self.tempered(&self.grid.worse, offset),
-                blocks.map(|it| it[0].log_e_bet()),
+                blocks.map(|it| it.above().log_e_bet()),
             ),
             better: mean(
                 self.tempered(&self.grid.better, 0.0),
-                blocks.map(|it| it[1].log_e_bet()),
+                blocks.map(|it| it.below().log_e_bet()),
             ),
             either: mean(
                 self.tempered(&self.grid.either, 0.0),
@@ -351,7 +340,7 @@ impl Comparison {
         let burst = self.settings.burst();
         let blocks = self.blocks.as_ref();
         let estimate = self.likelihood.estimate();
-        let pooled = blocks.and_then(|it| it[0].estimate()).map(f64::ln);
+        let pooled = blocks.and_then(|it| it.above().estimate()).map(f64::ln);
         let against = |delta: f64| {
             let tempered = height - self.likelihood.score(delta) / burst;
             match blocks {
@@ -360,7 +349,10 @@ impl Comparison {
             }
         };
         let (lower, upper) = match estimate {
-            Some(estimate) => sequence::around(estimate, pooled, -alpha.ln(), against),
+            Some(estimate) => {
+                let width = blocks.map_or(0.02, |it| it.above().width());
+                sequence::around(estimate, pooled, width, -alpha.ln(), against)
+            }
             None => (None, None),
         };
         Ratio {
@@ -379,14 +371,14 @@ impl Comparison {
     /// How far the differences of blocks depend on the blocks before, where it
     /// is more than chance and 0.1: the burst length is too short then.
     pub(super) fn autocorrelation(&self) -> Option<f64> {
-        let [above, _] = self.blocks.as_ref()?;
-        above.autocorrelation().filter(|it| *it > 0.1)
+        let blocks = self.blocks.as_ref()?;
+        blocks.above().autocorrelation().filter(|it| *it > 0.1)
     }
 }
 
 /// Evidence of blocks that r is not `ratio`: the mean of both claims.
-fn apart([above, below]: &[Blocks; 2], ratio: f64) -> f64 {
-    log_mean(above.log_e(ratio), below.log_e(ratio))
+fn apart(blocks: &Blocks, ratio: f64) -> f64 {
+    log_mean(blocks.above().log_e(ratio), blocks.below().log_e(ratio))
 }
 
 impl Settings {

@@ -12,7 +12,7 @@
 //! S is wanted at sixty δ and at any other, at any moment, while the share
 //! moves a little every minute. A logarithm for each would cost more than all
 //! the rest of the report; so minutes are gathered by share into narrow bins
-//! (64 an octave), each with the moments Σ n·vᵏ, k = 0…5, of v = q/q₀ − 1,
+//! (16 an octave), each with the moments Σ n·vᵏ, k = 0…7, of v = q/q₀ − 1,
 //! where q ≤ ½ is the smaller arm's share and q₀ the middle of the bin. With
 //! z = q₀·(w − 1), c = z/(1 + z), and w = e^δ (1/e^δ where C is the smaller arm)
 //!
@@ -20,16 +20,16 @@
 //! ln(1 + q·(w − 1)) = ln(1 + z) + ln(1 + c·v) = ln(1 + z) + c·v − c²·v²/2 + …
 //! ```
 //!
-//! where |c·v| ≤ 1/128, so that what is cut off is below 4·10⁻¹⁴ an event.
+//! where |c·v| ≤ 1/32, so that what is cut off is below 2·10⁻¹³ an event.
 
 use super::grid::Grid;
 
 /// Moments kept a bin.
-const MOMENTS: usize = 6;
+const MOMENTS: usize = 8;
 /// Octaves of the smaller share that have bins: down to 2⁻⁴⁰.
 const OCTAVES: usize = 40;
 /// Bins an octave.
-const BINS_AN_OCTAVE: usize = 64;
+const BINS_AN_OCTAVE: usize = 16;
 /// Bins a side (T the smaller arm, or C).
 const SIDE: usize = OCTAVES * BINS_AN_OCTAVE;
 /// Bits of the mantissa below those that name a bin.
@@ -53,6 +53,7 @@ pub struct Likelihood {
 #[derive(Clone, Debug)]
 struct Bin {
     middle: f64,
+    inverse: f64,
     control_smaller: bool,
     moments: [f64; MOMENTS],
     /// Over the grid: ln(1 + z), then c; filled with the first evaluation.
@@ -95,7 +96,7 @@ impl Likelihood {
             None => self.open(key, bits, control_smaller),
         };
         let bin = &mut self.bins[bin];
-        let v = share / bin.middle - 1.0;
+        let v = share * bin.inverse - 1.0;
         let square = v * v;
         let (even, odd) = (events, events * v);
         bin.moments[0] += even;
@@ -105,6 +106,9 @@ impl Likelihood {
         let fourth = square * square;
         bin.moments[4] += even * fourth;
         bin.moments[5] += odd * fourth;
+        let sixth = fourth * square;
+        bin.moments[6] += even * sixth;
+        bin.moments[7] += odd * sixth;
         bin.stale = true;
     }
 
@@ -114,11 +118,13 @@ impl Likelihood {
             self.index = vec![0; 2 * SIDE];
         }
         let bin = self.bins.len();
-        // At most 2·SIDE = 5,120 bins, well within 16 bits.
+        // At most 2·SIDE = 1,280 bins, well within 16 bits.
         self.index[key] = bin as u16 + 1;
         let rest = (1_u64 << MANTISSA_REST) - 1;
+        let middle = f64::from_bits((bits & !rest) | (1 << (MANTISSA_REST - 1)));
         self.bins.push(Bin {
-            middle: f64::from_bits((bits & !rest) | (1 << (MANTISSA_REST - 1))),
+            middle,
+            inverse: 1.0 / middle,
             control_smaller,
             moments: [0.0; MOMENTS],
             tables: Vec::new(),
@@ -205,8 +211,10 @@ impl Likelihood {
             // q = q₀·(1 + v), and 1/(1 + c·v) = 1 − c·v + c²·v² − …
             let c = z / (1.0 + z);
             let m = &bin.moments;
-            let (m1, m2, m3, m4) = (m[1] + m[0], m[2] + m[1], m[3] + m[2], m[4] + m[3]);
-            let series = m1 - c * (m2 - c * (m3 - c * (m4 - c * (m[5] + m[4]))));
+            let series = (0..MOMENTS - 1).rev().fold(0.0, |rest, power| {
+                let last = if power == MOMENTS - 2 { 0.0 } else { c * rest };
+                m[power] + m[power + 1] - last
+            });
             slope -= sign * series * bin.middle * (w + 1.0) / (1.0 + z);
         }
         slope
@@ -216,8 +224,9 @@ impl Likelihood {
 /// Σ n·ln(1 + q·(w − 1)) over a bin.
 #[inline(always)]
 fn taken(moments: &[f64; MOMENTS], log: f64, c: f64) -> f64 {
-    let [m0, m1, m2, m3, m4, m5] = *moments;
-    let series = m1 - c * (m2 / 2.0 - c * (m3 / 3.0 - c * (m4 / 4.0 - c * (m5 / 5.0))));
+    let [m0, m1, m2, m3, m4, m5, m6, m7] = *moments;
+    let series = m5 / 5.0 - c * (m6 / 6.0 - c * (m7 / 7.0));
+    let series = m1 - c * (m2 / 2.0 - c * (m3 / 3.0 - c * (m4 / 4.0 - c * series)));
     m0 * log + c * series
 }
 

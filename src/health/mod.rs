@@ -47,6 +47,11 @@ impl Arm {
         Arm { events, exposure }
     }
 
+    pub(crate) fn add(&mut self, other: Arm) {
+        self.events += other.events;
+        self.exposure += other.exposure;
+    }
+
     /// With 0 for what is negative or not a number, and 1e40 (beyond any
     /// 128-bit count) for what is larger.
     pub(crate) fn clean(self) -> Self {

@@ -34,7 +34,7 @@ impl TooIdentical {
         let events = treatment + control;
         let half = 0.5 * events;
         // Beyond 2^53 a double no longer tells odd from even.
-        if events <= 0.0 || half.fract() != 0.0 || events >= 9e15 {
+        if events <= 0.0 || events >= 9e15 || half != (half as i64) as f64 {
             return;
         }
         self.even = self.even.saturating_add(1);

@@ -13,11 +13,13 @@ const TOLERANCE: f64 = 1e-10;
 
 /// The ends of the set around `estimate` (or around `second`, a second
 /// estimate, should the first itself be spoken against) where `apart`, the
-/// log-evidence against a log-ratio, stays below `limit`. None where an end is
+/// log-evidence against a log-ratio, stays below `limit`; `width` is a guess
+/// of how far they are. None where an end is
 /// not reached, or where every estimate is spoken against.
 pub fn around(
     estimate: f64,
     second: Option<f64>,
+    width: f64,
     limit: f64,
     mut apart: impl FnMut(f64) -> f64,
 ) -> (Option<f64>, Option<f64>) {
@@ -36,7 +38,7 @@ pub fn around(
     }
     let mut end = |side: f64| {
         let mut inside = start;
-        let mut step = 0.02;
+        let mut step = width.clamp(1e-6, 1.0);
         loop {
             let next = (inside + side * step).clamp(-FARTHEST, FARTHEST);
             if next == inside {
@@ -61,7 +63,9 @@ mod tests {
 
     #[test]
     fn ends_of_a_parabola() {
-        let (lower, upper) = around(0.1, None, 3.0, |delta| 50.0 * (delta - 0.1) * (delta - 0.1));
+        let (lower, upper) = around(0.1, None, 0.02, 3.0, |delta| {
+            50.0 * (delta - 0.1) * (delta - 0.1)
+        });
         let half_width = (3.0f64 / 50.0).sqrt();
         assert!((lower.unwrap() - (0.1 - half_width)).abs() < 1e-9);
         assert!((upper.unwrap() - (0.1 + half_width)).abs() < 1e-9);
@@ -69,10 +73,10 @@ mod tests {
 
     #[test]
     fn a_bound_that_is_not_reached_is_none() {
-        assert_eq!(around(0.0, None, 3.0, |_| 0.0), (None, None));
-        let (lower, upper) = around(f64::INFINITY, None, 3.0, |delta| 2.0 - delta);
+        assert_eq!(around(0.0, None, 0.02, 3.0, |_| 0.0), (None, None));
+        let (lower, upper) = around(f64::INFINITY, None, 0.02, 3.0, |delta| 2.0 - delta);
         assert!((lower.unwrap() + 1.0).abs() < 1e-9);
         assert_eq!(upper, None);
-        assert_eq!(around(0.0, Some(1.0), 3.0, |_| 5.0), (None, None));
+        assert_eq!(around(0.0, Some(1.0), 0.02, 3.0, |_| 5.0), (None, None));
     }
 }
