@@ -5,7 +5,7 @@ use super::monitor::{Monitor, Pair, Total};
 use super::report::{BranchReport, MetricReport, Report};
 use super::verdict::{self, CheckVerdict, Findings, Verdict};
 use super::{ebh, guard, rates};
-use crate::model::{Decimal, Kind, Minute, Role};
+use crate::model::{Decimal, Minute, Role};
 
 /// Minutes without a cell, while control has some, after which a series is
 /// called silent.
@@ -298,75 +298,6 @@ impl Monitor {
             units: total.units,
             decimals,
         })
-    }
-
-    /// This release against earlier ones at the same age.
-    fn history_report(&self) -> Vec<super::report::HistoryReport> {
-        let from = self.release.public_from.map(Minute::get).or(self.first);
-        let Some(from) = from.filter(|_| !self.history.is_empty()) else {
-            return Vec::new();
-        };
-        let age = self.as_of.saturating_sub(from);
-        let whole = self.whole_until.is_some_and(|it| it.get() >= self.as_of);
-        let vital = (0..self.metrics.len()).filter(|it| {
-            self.metrics[*it].role() == Role::Vital && self.metrics[*it].kind != Kind::Gauge
-        });
-        vital
-            .filter_map(|metric| {
-                let per = self.metric(self.metrics[metric].per.as_ref()?)?;
-                Some(self.against_history(metric, per, age, whole))
-            })
-            .collect()
-    }
-
-    fn against_history(
-        &self,
-        metric: usize,
-        per: usize,
-        age: u32,
-        whole: bool,
-    ) -> super::report::HistoryReport {
-        let unit = |metric: usize| 10f64.powi(i32::from(self.metrics[metric].kind.decimals()));
-        let total = |metric: usize| {
-            let all = self
-                .branches
-                .iter()
-                .map(|it| it.totals[metric].units as f64);
-            all.sum::<f64>() / unit(metric)
-        };
-        let rate = rates::rate(total(metric), total(per));
-        let mut releases = Vec::new();
-        let mut earlier = Vec::new();
-        for past in &self.history {
-            let at_age = |metric: usize| {
-                let name = &self.metrics[metric].name;
-                let column = past.columns.iter().find(|(it, _)| it == name)?;
-                let units = rates::at_age(&column.1, past.public_from.get(), age);
-                Some(units as f64 / unit(metric))
-            };
-            let both = at_age(metric).zip(at_age(per));
-            if let Some(rate) = both.and_then(|(events, hours)| rates::rate(events, hours)) {
-                releases.push(past.name.to_string());
-                earlier.push(rate);
-            }
-        }
-        let baseline = rates::median(&earlier);
-        let ratio = rate.zip(baseline).filter(|(_, baseline)| *baseline > 0.0);
-        super::report::HistoryReport {
-            metric: self.metrics[metric].name.to_string(),
-            age,
-            verdict: match (rate, baseline) {
-                (Some(_), Some(_)) if !whole => CheckVerdict::Incomplete,
-                (Some(_), Some(_)) => CheckVerdict::Inconclusive,
-                _ => CheckVerdict::NoData,
-            },
-            rate,
-            baseline,
-            ratio: ratio
-                .map(|(rate, baseline)| rate / baseline)
-                .filter(|it| it.is_finite()),
-            releases,
-        }
     }
 }
 

@@ -1,4 +1,23 @@
 //! Verdicts that stay true when everyone peeks every minute.
+//!
+//! Pure: no files, no clocks, no queries. [`assess`] makes a [`Report`] of
+//! [`Observations`] (definitions, and columns of minutes with exact counts); a
+//! service that asks every minute keeps a [`Monitor`]. [`Comparison`] is the
+//! test beneath, of one arm against another. The statistics, their sources and
+//! what proves them are in `docs/health.md`.
+//!
+//! ```
+//! use hotstove::health::{Arm, Comparison, Settings};
+//!
+//! let mut test = Comparison::new(Settings::default());
+//! for minute in 0..600 {
+//!     // 60 crashes in 1,000 hours of treatment, 40 in 1,000 of control.
+//!     test.add(minute, Arm::new(60.0, 1_000.0), Arm::new(40.0, 1_000.0));
+//! }
+//! assert!(test.first_alarm().is_some_and(|minute| minute < 240));
+//! let ratio = test.ratio(0.05);
+//! assert!(ratio.lower.is_some_and(|lower| lower > 1.0));
+//! ```
 
 mod assess;
 mod bets;
@@ -9,6 +28,7 @@ mod ebh;
 mod exact;
 mod grid;
 mod guard;
+mod history;
 mod input;
 mod likelihood;
 mod logspace;

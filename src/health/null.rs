@@ -78,8 +78,8 @@ impl TooIdentical {
 /// ln(1 − κ) for [`BETS`].
 const LOST: [f64; 3] = [
     -0.105_360_515_657_826_3,
-    -0.693_147_180_559_945_3,
-    -2.302_585_092_994_046,
+    -std::f64::consts::LN_2,
+    -std::f64::consts::LN_10,
 ];
 
 /// Does a branch live at all?
