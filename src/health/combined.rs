@@ -170,11 +170,13 @@ impl Comparison {
         let smaller = treatment.exposure.min(control.exposure);
         if events > 0.0 && smaller > 0.0 {
             let control_smaller = control.exposure < treatment.exposure;
-            let share = smaller / exposure;
+            let one = 1.0 / exposure;
+            // Rounding may put equal arms a hair above one half.
+            let share = (smaller * one).min(0.5);
             self.likelihood
                 .add(share, control_smaller, treatment.events, events);
             let due = if self.settings.margin_watched() == 1.0 {
-                if control_smaller { 1.0 - share } else { share }
+                treatment.exposure * one
             } else {
                 let weighted = self.settings.margin * treatment.exposure;
                 weighted / (weighted + control.exposure)

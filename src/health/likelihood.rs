@@ -81,7 +81,7 @@ impl Likelihood {
     pub fn add(&mut self, share: f64, control_smaller: bool, treated: f64, events: f64) {
         let bits = share.to_bits();
         let octave = 1022_u64.wrapping_sub(bits >> 52) as usize;
-        self.slope += treated - if control_smaller { events } else { 0.0 };
+        self.slope += treated - events * f64::from(u8::from(control_smaller));
         self.events[0] += treated;
         self.events[1] += events - treated;
         if octave >= OCTAVES {

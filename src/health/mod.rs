@@ -72,10 +72,10 @@ impl Arm {
         self.exposure += other.exposure;
     }
 
-    /// With 0 for what is negative or not a number, and 1e40 (beyond any
+    /// With 0 for what is negative, next to nothing or not a number, and 1e40 (beyond any
     /// 128-bit count) for what is larger.
     pub(crate) fn clean(self) -> Self {
-        let clean = |value: f64| if value > 0.0 { value.min(1e40) } else { 0.0 };
+        let clean = |value: f64| if value > 1e-60 { value.min(1e40) } else { 0.0 };
         Arm {
             events: clean(self.events),
             exposure: clean(self.exposure),

@@ -23,7 +23,9 @@ const SILENT_MINUTES: u32 = 60;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TooIdentical {
     even: u32,
-    capital: [f64; 3],
+    equal: u32,
+    /// ln of what the bettors won on equal minutes.
+    won: [f64; 3],
     first_alarm: Option<u32>,
 }
 
@@ -33,25 +35,21 @@ impl TooIdentical {
     pub fn add(&mut self, minute: u32, treatment: f64, control: f64) {
         let events = treatment + control;
         let half = 0.5 * events;
-        // Beyond 2^53 a double no longer tells odd from even.
-        if events <= 0.0 || events >= 9e15 || half != (half as i64) as f64 {
-            return;
-        }
-        self.even = self.even.saturating_add(1);
-        if treatment == control {
+        // Beyond 2^53 a double no longer tells odd from even. No branch here: half
+        // of all minutes are odd, at random.
+        let even = half == (half as i64) as f64 && events < 9e15;
+        self.even += u32::from(even & (events > 0.0));
+        if treatment == control && even && events > 0.0 {
             self.equal(minute, events);
-        } else {
-            for (capital, bet) in self.capital.iter_mut().zip(LOST) {
-                *capital += bet;
-            }
         }
     }
 
     #[cold]
     fn equal(&mut self, minute: u32, events: f64) {
         let gain = (-log_chance_of_a_draw(events)).exp();
-        for (capital, bet) in self.capital.iter_mut().zip(BETS) {
-            *capital += (1.0 - bet + bet * gain).ln();
+        self.equal += 1;
+        for (won, bet) in self.won.iter_mut().zip(BETS) {
+            *won += (1.0 - bet + bet * gain).ln();
         }
         let enough = self.even >= EVEN_MINUTES;
         if self.first_alarm.is_none() && enough && self.log_e() >= LOG_THRESHOLD {
@@ -61,7 +59,9 @@ impl TooIdentical {
 
     /// log E of "these are the same events".
     pub fn log_e(&self) -> f64 {
-        log_sum_exp(self.capital.iter().copied()) - 3f64.ln()
+        let unequal = f64::from(self.even - self.equal);
+        let capital = self.won.iter().zip(LOST);
+        log_sum_exp(capital.map(|(won, lost)| won + unequal * lost)) - 3f64.ln()
     }
 
     /// Minutes that said anything.
