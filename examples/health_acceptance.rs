@@ -66,6 +66,10 @@ impl Case {
     }
 
     /// One release: (treatment, control) minute by minute.
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "a loop reaches into the minutes after its own"
+    )]
     fn simulate(&self, random: &mut Random) -> Vec<(Arm, Arm)> {
         let minutes = self.days * DAY;
         let mut exposures = [vec![0.0; minutes], vec![0.0; minutes]];
