@@ -11,7 +11,16 @@ const NAMES: &str = "r,a,m,";
 fn home() -> Home {
     let home = Home::new();
     home.ok(&["define", "s", "metric", "m", "--kind", "counter"]);
-    home.ok(&["define", "s", "metric", "sum", "--kind", "sum", "--decimals", "2"]);
+    home.ok(&[
+        "define",
+        "s",
+        "metric",
+        "sum",
+        "--kind",
+        "sum",
+        "--decimals",
+        "2",
+    ]);
     home.ok(&["define", "s", "metric", "gauge", "--kind", "gauge"]);
     home.write("good.csv", format!("{HEADER}{NAMES}2026-01-01T00:00Z,1\n"));
     home.ok(&["import", "s", "good.csv"]);
@@ -28,7 +37,10 @@ fn rows() {
         ("r,a,m,2026-01-01T00:00Z,1,2", "6 fields"),
         ("r,a,\"m,2026-01-01T00:00Z,1", "never closed"),
         ("r,a,m\"x\",2026-01-01T00:00Z,1", "quote"),
-        ("r,a,unknown,2026-01-01T00:00Z,1", "\"unknown\" is not defined"),
+        (
+            "r,a,unknown,2026-01-01T00:00Z,1",
+            "\"unknown\" is not defined",
+        ),
         ("r,a,m,2026-01-01T00:00Z,-1", "negative"),
         ("r,a,m,2026-01-01T00:00Z,1.5", "not a whole number"),
         ("r,a,m,2026-01-01T00:00Z,18446744073709551616", "64 bits"),
@@ -49,12 +61,28 @@ fn rows() {
         ("r,\u{7},m,2026-01-01T00:00Z,1", "control character"),
         (&format!("{long},a,m,2026-01-01T00:00Z,1"), "1,024 bytes"),
     ] {
-        home.write("bad.csv", format!("{HEADER}{NAMES}2026-01-01T00:00Z,5\n{row}\n"));
+        home.write(
+            "bad.csv",
+            format!("{HEADER}{NAMES}2026-01-01T00:00Z,5\n{row}\n"),
+        );
         let told = home.fails(&["import", "s", "bad.csv"]);
-        says(&told, &[what, "bad.csv line 3", "nothing of this file is in the store"]);
+        says(
+            &told,
+            &[
+                what,
+                "bad.csv line 3",
+                "nothing of this file is in the store",
+            ],
+        );
     }
-    home.write("bad.csv", [HEADER.as_bytes(), b"\xff,a,m,2026-01-01T00:00Z,1\n"].concat());
-    says(&home.fails(&["import", "s", "bad.csv"]), &["UTF-8", "bad.csv line 2"]);
+    home.write(
+        "bad.csv",
+        [HEADER.as_bytes(), b"\xff,a,m,2026-01-01T00:00Z,1\n"].concat(),
+    );
+    says(
+        &home.fails(&["import", "s", "bad.csv"]),
+        &["UTF-8", "bad.csv line 2"],
+    );
     assert_eq!(home.rows(&[]), before, "nothing came in, nothing got lost");
     home.ok(&["verify", "s"]);
 }
@@ -76,25 +104,46 @@ fn objects() {
         says(&told, &["bad.ndjson line 2"]);
     }
     home.write("bad.ndjson", "[".repeat(100_000));
-    says(&home.fails(&["import", "s", "bad.ndjson"]), &["bad.ndjson line 1"]);
+    says(
+        &home.fails(&["import", "s", "bad.ndjson"]),
+        &["bad.ndjson line 1"],
+    );
 }
 
 #[test]
 fn files() {
     let home = home();
     home.write("empty.csv", "");
-    says(&home.fails(&["import", "s", "empty.csv"]), &["empty.csv line 1", "is empty"]);
-    says(&home.fails(&["import", "s", "empty.csv", "--define-missing"]), &["empty.csv", "is empty"]);
+    says(
+        &home.fails(&["import", "s", "empty.csv"]),
+        &["empty.csv line 1", "is empty"],
+    );
+    says(
+        &home.fails(&["import", "s", "empty.csv", "--define-missing"]),
+        &["empty.csv", "is empty"],
+    );
     home.write("empty.ndjson", "");
     says(&home.fails(&["import", "s", "empty.ndjson"]), &["is empty"]);
     home.write("header.csv", "release,branch,metric,value\n");
-    says(&home.fails(&["import", "s", "header.csv"]), &["\"minute\"", "header.csv line 1"]);
-    home.write("cut.csv", format!("{HEADER}{NAMES}2026-01-01T00:00Z,1\nr,a,m,2026-01-0"));
-    says(&home.fails(&["import", "s", "cut.csv"]), &["cut.csv line 3", "4 fields"]);
+    says(
+        &home.fails(&["import", "s", "header.csv"]),
+        &["\"minute\"", "header.csv line 1"],
+    );
+    home.write(
+        "cut.csv",
+        format!("{HEADER}{NAMES}2026-01-01T00:00Z,1\nr,a,m,2026-01-0"),
+    );
+    says(
+        &home.fails(&["import", "s", "cut.csv"]),
+        &["cut.csv line 3", "4 fields"],
+    );
     says(&home.fails(&["import", "s", "absent.csv"]), &["absent.csv"]);
     says(&home.fails(&["import", "s", "s"]), &["directory"]);
     home.write("long.csv", format!("{HEADER}\"{}", "x\n".repeat(2 << 20)));
-    says(&home.fails(&["import", "s", "long.csv"]), &["long.csv line 2", "1 MiB"]);
+    says(
+        &home.fails(&["import", "s", "long.csv"]),
+        &["long.csv line 2", "1 MiB"],
+    );
     home.fails(&["import", "new", "absent.csv"]);
     assert!(!home.path("new").exists(), "nothing was made for nothing");
 }
@@ -123,7 +172,10 @@ fn what_is_no_store() {
     }
     for store in ["photos", "plain"] {
         says(&home.fails(&["import", store, "good.csv"]), &[store]);
-        says(&home.fails(&["define", store, "metric", "m", "--kind", "counter"]), &[store]);
+        says(
+            &home.fails(&["define", store, "metric", "m", "--kind", "counter"]),
+            &[store],
+        );
     }
     says(&home.fails(&["demo", "photos"]), &["photos"]);
     assert_eq!(home.image("photos").len(), 1, "nothing was touched");
@@ -174,9 +226,21 @@ fn a_directory_that_can_not_be_written() {
         eprintln!("skipped: the program can not be run by another user here");
         return;
     }
-    says(&ran(nobody(&["import", "s", "good.csv"])).failed(), &["s", "denied"]);
-    says(&ran(nobody(&["define", "new", "metric", "m", "--kind", "counter"])).failed(), &["new", "denied"]);
-    says(&ran(nobody(&["query", "s", "--override", "why"])).failed(), &["override", "denied"]);
+    says(
+        &ran(nobody(&["import", "s", "good.csv"])).failed(),
+        &["s", "denied"],
+    );
+    says(
+        &ran(nobody(&[
+            "define", "new", "metric", "m", "--kind", "counter",
+        ]))
+        .failed(),
+        &["new", "denied"],
+    );
+    says(
+        &ran(nobody(&["query", "s", "--override", "why"])).failed(),
+        &["override", "denied"],
+    );
     let read = ran(nobody(&["query", "s"]));
     assert_eq!(read.code, Some(0), "reading writes nothing: {}", read.err);
     read_only("s", 0o755);
@@ -184,15 +248,20 @@ fn a_directory_that_can_not_be_written() {
 
 /// Whether permissions do not hold for us.
 fn is_root(home: &Home) -> bool {
-    std::fs::write(home.path("s/probe"), "").inspect(|()| {
-        let _ = std::fs::remove_file(home.path("s/probe"));
-    }).is_ok()
+    std::fs::write(home.path("s/probe"), "")
+        .inspect(|()| {
+            let _ = std::fs::remove_file(home.path("s/probe"));
+        })
+        .is_ok()
 }
 
 #[test]
 fn the_future() {
     let home = home();
-    says(&home.fails(&["query", "s", "--at", "2400-01-01T00:00Z"]), &["2400-01-01T00:00Z", "future"]);
+    says(
+        &home.fails(&["query", "s", "--at", "2400-01-01T00:00Z"]),
+        &["2400-01-01T00:00Z", "future"],
+    );
     home.write("f.csv", format!("{HEADER}{NAMES}2400-01-01T00:00Z,1\n"));
     home.ok(&["import", "s", "f.csv"]);
     assert_eq!(home.rows(&[]).len(), 2, "producers' clocks may run ahead");
@@ -210,11 +279,36 @@ fn usage() {
         &["query", "s", "--by", "moon"],
         &["query", "s", "--release", ""],
         &["retain", "s"],
-        &["retain", "s", "--before", "2026-01-01T00:00Z", "--release", "r"],
+        &[
+            "retain",
+            "s",
+            "--before",
+            "2026-01-01T00:00Z",
+            "--release",
+            "r",
+        ],
         &["import", "s"],
         &["import", "s", "a", "b", "--source", "x"],
-        &["define", "s", "metric", "m", "--kind", "counter", "--decimals", "2"],
-        &["define", "s", "metric", "m", "--kind", "sum", "--decimals", "10"],
+        &[
+            "define",
+            "s",
+            "metric",
+            "m",
+            "--kind",
+            "counter",
+            "--decimals",
+            "2",
+        ],
+        &[
+            "define",
+            "s",
+            "metric",
+            "m",
+            "--kind",
+            "sum",
+            "--decimals",
+            "10",
+        ],
         &["define", "s", "metric", "*", "--kind", "sum"],
     ] {
         let ran = home.run(line);
@@ -228,7 +322,11 @@ fn usage() {
 fn an_output_nobody_reads() {
     let home = home();
     let mut command = home.command(&["query", "s"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert!(output.stderr.is_empty(), "{output:?}");

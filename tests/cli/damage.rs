@@ -8,18 +8,37 @@ use crate::support::{HEADER, Home, says};
 fn compacted() -> Home {
     let home = Home::new();
     let rows: String = (0..600)
-        .map(|at| format!("r{},a,m,2026-01-01T{:02}:{:02}Z,{at}\n", at % 3, at / 60, at % 60))
+        .map(|at| {
+            format!(
+                "r{},a,m,2026-01-01T{:02}:{:02}Z,{at}\n",
+                at % 3,
+                at / 60,
+                at % 60
+            )
+        })
         .collect();
     home.write("a.csv", format!("{HEADER}{rows}"));
-    home.ok(&["import", "s", "a.csv", "--define-missing", "--source", "feed"]);
+    home.ok(&[
+        "import",
+        "s",
+        "a.csv",
+        "--define-missing",
+        "--source",
+        "feed",
+    ]);
     home.ok(&["compact", "s"]);
     home
 }
 
 fn segment(home: &Home) -> String {
-    let name = |(path, _): &(std::path::PathBuf, Vec<u8>)| path.file_name()?.to_str().map(str::to_owned);
+    let name =
+        |(path, _): &(std::path::PathBuf, Vec<u8>)| path.file_name()?.to_str().map(str::to_owned);
     let files = home.image("s");
-    files.iter().filter_map(name).find(|name| name.ends_with(".seg")).expect("a segment")
+    files
+        .iter()
+        .filter_map(name)
+        .find(|name| name.ends_with(".seg"))
+        .expect("a segment")
 }
 
 #[test]
@@ -36,13 +55,24 @@ fn verify_names_what_is_lost_and_repair_keeps_the_rest() {
     fs::write(&path, &bytes).unwrap();
     let ran = home.run(&["verify", "s"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    says(&ran.out, &[&file, "at byte", "lost are cells of", "2026-01-01T"]);
+    says(
+        &ran.out,
+        &[&file, "at byte", "lost are cells of", "2026-01-01T"],
+    );
     says(&ran.err, &["repair"]);
     home.ok(&["repair", "s"]);
     assert_eq!(home.ok(&["verify", "s"]), "", "mended");
     let kept = home.rows(&["--every", "1m"]);
-    assert!(!kept.is_empty() && kept.len() < sound.len(), "{} of {}", kept.len(), sound.len());
-    assert!(kept.iter().all(|row| sound.contains(row)), "what is kept is what was there");
+    assert!(
+        !kept.is_empty() && kept.len() < sound.len(),
+        "{} of {}",
+        kept.len(),
+        sound.len()
+    );
+    assert!(
+        kept.iter().all(|row| sound.contains(row)),
+        "what is kept is what was there"
+    );
 }
 
 #[test]
@@ -69,7 +99,11 @@ fn a_manifest_cut_short_or_empty() {
     let bytes = fs::read(&path).unwrap();
     for length in [0, 1, 40] {
         fs::write(&path, &bytes[..length]).unwrap();
-        for command in [&["query", "s"][..], &["inspect", "s"], &["import", "s", "a.csv"]] {
+        for command in [
+            &["query", "s"][..],
+            &["inspect", "s"],
+            &["import", "s", "a.csv"],
+        ] {
             says(&home.fails(command), &["MANIFEST"]);
         }
     }

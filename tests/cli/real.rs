@@ -14,7 +14,9 @@ const DECIMALS: usize = 20;
 type Sums = BTreeMap<(String, u32), i128>;
 
 fn real(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/real").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared/data/real")
+        .join(name);
     if !path.exists() {
         eprintln!("skipped: {} is not there", path.display());
         return None;
@@ -24,7 +26,9 @@ fn real(name: &str) -> Option<PathBuf> {
 
 /// A decimal text without exponent, exactly.
 fn exact(text: &str) -> i128 {
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    let (sign, digits) = text
+        .strip_prefix('-')
+        .map_or((1, text), |digits| (-1, digits));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     assert!(fraction.len() <= DECIMALS, "{text}");
     let padded = format!("{whole}{fraction:0<DECIMALS$}");
@@ -49,7 +53,11 @@ fn sums(text: &str, width: u32, decimals: impl Fn(&str) -> usize) -> Sums {
         };
         let minute = minute.parse::<Minute>().expect(line).get() / width * width;
         let key = format!("{release},{branch},{metric}");
-        let value = if value.contains('e') { format!("{:.20}", value.parse::<f64>().unwrap()) } else { value.to_owned() };
+        let value = if value.contains('e') {
+            format!("{:.20}", value.parse::<f64>().unwrap())
+        } else {
+            value.to_owned()
+        };
         *sums.entry((key, minute)).or_default() += rounded(exact(&value), decimals(metric));
     }
     sums
@@ -75,7 +83,10 @@ fn compare(name: &str) {
         for ((width, every), expected) in widths.iter().zip(&expected) {
             let answer = home.ok(&["query", "s", "--every", every, "--format", "csv"]);
             let found = sums(&answer, *width, |_| DECIMALS);
-            assert!(found == *expected, "{name} {when} at {every}: the sums differ");
+            assert!(
+                found == *expected,
+                "{name} {when} at {every}: the sums differ"
+            );
         }
     };
     check("imported");

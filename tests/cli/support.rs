@@ -33,7 +33,10 @@ impl Home {
     /// The command, not started yet.
     pub fn command(&self, line: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hotstove"));
-        command.args(line).current_dir(self.0.path()).stdin(Stdio::null());
+        command
+            .args(line)
+            .current_dir(self.0.path())
+            .stdin(Stdio::null());
         command.env_remove("HOTSTOVE_LOG");
         command
     }
@@ -45,7 +48,10 @@ impl Home {
     /// Runs a command that takes `input` from a pipe.
     pub fn pipe(&self, line: &[&str], input: &str) -> Ran {
         let mut command = self.command(line);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("starting hotstove");
         let mut stdin = child.stdin.take().expect("a pipe");
         // A command that fails early closes it.
@@ -96,7 +102,9 @@ impl Ran {
         assert_eq!(self.code, Some(1), "{self:?}");
         assert!(self.out.is_empty(), "{self:?}");
         assert!(!self.err.contains("panicked"), "{self:?}");
-        let told = |line: &&str| !line.starts_with("hotstove: note:") && !line.starts_with("hotstove: warning:");
+        let told = |line: &&str| {
+            !line.starts_with("hotstove: note:") && !line.starts_with("hotstove: warning:")
+        };
         let lines: Vec<_> = self.err.lines().filter(told).collect();
         assert_eq!(lines.len(), 1, "{self:?}");
         lines[0].to_owned()

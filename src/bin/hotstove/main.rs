@@ -40,6 +40,10 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of it, for the life of the process"
+)]
 enum Command {
     Define(define::Define),
     Import(import::Import),
