@@ -12,6 +12,7 @@ mod codec;
 mod engine;
 mod error;
 mod format;
+pub mod health;
 pub mod limits;
 mod model;
 mod query;

@@ -40,10 +40,7 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one of it, for the life of the process"
-)]
+#[expect(clippy::large_enum_variant, reason = "one value a process")]
 enum Command {
     Define(define::Define),
     Import(import::Import),
