@@ -107,11 +107,11 @@ fn aggregate(column: &Column, cells: Range<usize>, aggregate: Aggregate) -> Resu
                 .try_fold(first, |all, value| join.apply(all, *value))
         }
         Column::Floats(values) => {
-            let values = values[cells].iter().copied();
+            let mut values = values[cells].iter().copied();
             let value = match aggregate {
                 Aggregate::Min => values.min_by(f64::total_cmp),
                 Aggregate::Max => values.max_by(f64::total_cmp),
-                _ => values.last(),
+                _ => values.next_back(),
             };
             Ok(value.map_or(0, f64::to_bits).into())
         }

@@ -145,7 +145,7 @@ mod tests {
     fn cells() -> impl Strategy<Value = Cells> {
         let runs = (0_u32..1_440, 1_u32..400, any::<u32>());
         let value =
-            prop_oneof![8 => (-50_i128..50), 1 => Just(i128::from(i64::MAX)), 1 => Just(1 << 70)];
+            prop_oneof![8 => -50_i128..50, 1 => Just(i128::from(i64::MAX)), 1 => Just(1 << 70)];
         (
             prop::collection::vec(runs, 0..3),
             prop::collection::btree_map(0_u32..1_440, value, 0..30),

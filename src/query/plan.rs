@@ -100,7 +100,7 @@ impl Window {
         // Days without an edge are answered by their aggregates.
         let edges = match self.width {
             None => 2,
-            Some(width) if width % DAY == 0 && self.origin % DAY == 0 => 2,
+            Some(width) if width.is_multiple_of(DAY) && self.origin.is_multiple_of(DAY) => 2,
             Some(width) if width > DAY => asked / u64::from(width) + 3,
             Some(_) => return asked,
         };
