@@ -100,7 +100,7 @@ fn measure(snapshot: &Snapshot, state: &str, older: u32) {
     println!("{state}: {} segments", snapshot.state.segments.len());
     let pattern = |text: &str| Pattern::new(text).unwrap();
     let end = START + DAYS * 1_440 - older;
-    let release = pattern("firefox/release/30");
+    let release = pattern("firefox/release/39");
     time("series-day by query", 200, || {
         let query = snapshot
             .query()
@@ -114,7 +114,7 @@ fn measure(snapshot: &Snapshot, state: &str, older: u32) {
     });
     let mut cells = Cells::default();
     let series = snapshot
-        .find(&key("firefox/release/30", "branch-1", "m3"))
+        .find(&key("firefox/release/39", "branch-1", "m3"))
         .unwrap()
         .unwrap();
     time("series-day by handle", 200, || {
@@ -127,7 +127,7 @@ fn measure(snapshot: &Snapshot, state: &str, older: u32) {
         .flat_map(|branch| ["m0", "m7"].map(|metric| (format!("branch-{branch}"), metric)))
         .map(|(branch, metric)| {
             snapshot
-                .find(&key("firefox/release/30", &branch, metric))
+                .find(&key("firefox/release/39", &branch, metric))
                 .unwrap()
                 .unwrap()
         })
