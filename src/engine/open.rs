@@ -144,10 +144,15 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
     };
     let state = replayed.state;
     let last = replayed.last.unwrap_or((manifest.first_wal - 1, 0));
+    // After anything but a clean close nobody knows what of the last log is on
+    // the medium, a sync now says nothing of pages that a failed one dropped,
+    // and so the next log does not vouch for it.
+    let sealed = manifest.sealed.is_some_and(|sealed| sealed.wal_id == last.0);
+    let vouched = if sealed { last.1 } else { 0 };
     let log = Log {
         wal: None,
-        last,
-        older_bytes: replayed.bytes - last.1,
+        last: (last.0, vouched),
+        older_bytes: replayed.bytes - vouched,
         next_sequence: state.sequence + 1,
         sources: (*state.sources).clone(),
         frozen: None,
@@ -180,7 +185,11 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
     };
     let (newest, older_bytes) = {
         let mut log = core.log.lock();
-        core.start_log(&mut log)?;
+        if sealed || nothing_replayed {
+            core.start_log(&mut log)?;
+        } else {
+            core.freeze(&mut log)?;
+        }
         (log.last.0, log.older_bytes)
     };
     let (generation, sequence) = (core.manifest.lock().generation, core.state.read().sequence);
@@ -199,6 +208,10 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
             |_, _| (),
         )?;
         core.log.lock().older_bytes = 0;
+    } else if !sealed {
+        // What was recovered is answered for from here on: it is written anew,
+        // before anything is acknowledged.
+        core.flush_frozen()?;
     } else if older_bytes > core.options.wal_limit / 2 || newest - first_wal > LOGS_MAX {
         core.flush_all()?;
     }

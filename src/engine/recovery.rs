@@ -171,9 +171,10 @@ pub fn replay(
         replay.run(&mut reader, series, &mut state.active, &mut sources)?;
         if let Some(what) = reader.header_damage() {
             let empty = replay.findings.frames == frames && length.is_none();
-            if empty && index + 1 == logs.len() {
+            if empty {
                 // A crash while the file was made: nothing was ever
-                // acknowledged in it, and its number is given out again.
+                // acknowledged in it, and no later log vouches for it. If it
+                // is the last, its number is given out again.
                 replay.findings.torn_bytes += reader.offset();
                 continue;
             }
@@ -198,8 +199,11 @@ pub fn replay(
     })
 }
 
-/// The length of the log before `id`, as the header of `id` tells it.
+/// The length of the log before `id`, if the header of `id` vouches for it: one
+/// begun by a recovery does not, and holds no batch before the manifest has
+/// moved on to it.
 pub fn successor_says(disk: &dyn Disk, store_id: u64, id: u64) -> Result<Option<u64>> {
     let reader = WalReader::open(disk, store_id, id, None)?;
-    Ok(reader.header().map(|header| header.previous_bytes))
+    let vouched = reader.header().map(|header| header.previous_bytes);
+    Ok(vouched.filter(|bytes| *bytes > 0))
 }

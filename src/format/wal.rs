@@ -38,6 +38,7 @@ pub struct Header {
     /// The sequence of the first frame.
     pub first_sequence: u64,
     /// Length of the log before this one: it was synced to there and ends there.
+    /// Zero where nobody knows: then it may end in a torn tail.
     pub previous_bytes: u64,
 }
 

@@ -2,6 +2,8 @@
 
 mod commit;
 mod concurrent;
+mod crash;
+mod lab;
 mod model;
 mod repair;
 

@@ -30,7 +30,7 @@ impl Disk for SimDisk {
             Open::Read | Open::Write => Call::Open,
         };
         let mut state = self.state.lock();
-        let verdict = state.calls.enter(call, name, 0, 0);
+        let verdict = state.enter(call, name, 0, 0);
         verdict.before()?;
         if how != Open::Read {
             self.check_writable()?;
@@ -54,7 +54,7 @@ impl Disk for SimDisk {
         check_name(from)?;
         check_name(to)?;
         let mut state = self.state.lock();
-        let verdict = state.calls.enter(Call::Rename, from, 0, 0);
+        let verdict = state.enter(Call::Rename, from, 0, 0);
         verdict.before()?;
         self.check_writable()?;
         state.rename(from, to)?;
@@ -65,7 +65,7 @@ impl Disk for SimDisk {
     fn remove(&self, name: &str) -> io::Result<()> {
         check_name(name)?;
         let mut state = self.state.lock();
-        let verdict = state.calls.enter(Call::Remove, name, 0, 0);
+        let verdict = state.enter(Call::Remove, name, 0, 0);
         verdict.before()?;
         self.check_writable()?;
         state.remove(name)?;
@@ -75,13 +75,13 @@ impl Disk for SimDisk {
 
     fn list(&self) -> io::Result<Vec<String>> {
         let mut state = self.state.lock();
-        let verdict = state.calls.enter(Call::List, "", 0, 0);
+        let verdict = state.enter(Call::List, "", 0, 0);
         verdict.after(state.visible.keys().cloned().collect())
     }
 
     fn sync_dir(&self) -> io::Result<()> {
         let mut state = self.state.lock();
-        let verdict = state.calls.enter(Call::SyncDir, "", 0, 0);
+        let verdict = state.enter(Call::SyncDir, "", 0, 0);
         self.check_writable()?;
         state.sync_dir(verdict.outcome());
         verdict.after(())
@@ -90,7 +90,7 @@ impl Disk for SimDisk {
     fn lock(&self, name: &str, exclusive: bool) -> io::Result<Option<Box<dyn Send + Sync>>> {
         check_name(name)?;
         let mut state = self.state.lock();
-        let verdict = state.calls.enter(Call::Lock, name, 0, 0);
+        let verdict = state.enter(Call::Lock, name, 0, 0);
         verdict.before()?;
         if exclusive {
             self.check_writable()?;
@@ -171,14 +171,14 @@ impl Drop for SimFile {
 impl DiskFile for SimFile {
     fn len(&self) -> io::Result<u64> {
         let mut state = self.state.lock();
-        let verdict = state.calls.enter(Call::Len, &self.name, 0, 0);
+        let verdict = state.enter(Call::Len, &self.name, 0, 0);
         verdict.after(state.node(self.node).cached.len() as u64)
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let mut state = self.state.lock();
         let length = buffer.len() as u64;
-        let verdict = state.calls.enter(Call::Read, &self.name, offset, length);
+        let verdict = state.enter(Call::Read, &self.name, offset, length);
         verdict.before()?;
         if buffer.is_empty() {
             return verdict.after(());
@@ -194,8 +194,9 @@ impl DiskFile for SimFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.state.lock();
         let length = bytes.len() as u64;
-        let verdict = state.calls.enter(Call::Write, &self.name, offset, length);
+        let verdict = state.enter(Call::Write, &self.name, offset, length);
         self.check_writable()?;
+        state.record_torn(self.node, offset, bytes);
         let written = match verdict.outcome() {
             Outcome::Everything => length,
             Outcome::Nothing => 0,
@@ -209,14 +210,14 @@ impl DiskFile for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.state.lock();
-        let verdict = state.calls.enter(Call::Sync, &self.name, 0, 0);
+        let verdict = state.enter(Call::Sync, &self.name, 0, 0);
         state.sync(self.node, verdict.outcome());
         verdict.after(())
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         let mut state = self.state.lock();
-        let verdict = state.calls.enter(Call::SetLen, &self.name, length, 0);
+        let verdict = state.enter(Call::SetLen, &self.name, length, 0);
         verdict.before()?;
         self.check_writable()?;
         state.set_len(self.node, length)?;
@@ -225,7 +226,7 @@ impl DiskFile for SimFile {
 
     fn map(&self) -> io::Result<Bytes> {
         let mut state = self.state.lock();
-        let verdict = state.calls.enter(Call::Map, &self.name, 0, 0);
+        let verdict = state.enter(Call::Map, &self.name, 0, 0);
         verdict.before()?;
         let content = Arc::clone(&state.node(self.node).cached);
         verdict.after(Bytes::from_owner(Copied(content)))

@@ -58,6 +58,7 @@ mod calls;
 mod crash;
 mod fault;
 mod random;
+mod record;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -75,6 +76,7 @@ use state::State;
 pub use crash::{Change, CrashChoice, Fate, Filler, Tear, Unsynced};
 pub use fault::{Call, Fault, Outcome, Traced};
 pub use random::Random;
+pub use record::Recorded;
 pub use state::SECTOR_BYTES;
 
 /// Of more effects not every subset is tried.

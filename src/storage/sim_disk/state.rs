@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::crash::{Change, Unsynced};
 use super::fault::{Calls, Outcome};
 use super::random::Random;
+use super::record::Recording;
 
 /// What the medium writes whole or not at all.
 pub const SECTOR_BYTES: usize = 512;
@@ -94,6 +95,7 @@ pub(super) struct State {
     pub capacity: Option<u64>,
     pub lying: bool,
     pub calls: Calls,
+    pub recording: Option<Recording>,
     next_node: NodeId,
     next_order: u64,
 }
@@ -111,6 +113,7 @@ impl State {
             capacity: None,
             lying: false,
             calls: Calls::default(),
+            recording: None,
             next_node: 0,
             next_order: 0,
         }
@@ -126,6 +129,7 @@ impl State {
             pending: self.pending.clone(),
             graves: self.graves.clone(),
             calls: Calls::default(),
+            recording: None,
             ..*self
         };
         for node in state.nodes.values_mut() {
