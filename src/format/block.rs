@@ -3,7 +3,7 @@
 //! summary of every page, so that a page decodes, or is left alone, by itself.
 
 use crate::codec::cursor::{Corrupt, Cursor, Result};
-use crate::format::checksum::bound_crc;
+use crate::format::checksum::{bound_crc, bound_crcs};
 use crate::format::columns::{Column, Shape};
 use crate::format::directory::Entry;
 use crate::limits::{
@@ -16,6 +16,7 @@ pub const BLOCK_MAGIC: [u8; 4] = [0xf5, b'h', b'b', 0x0a];
 
 /// Bytes of the part of the header with a checksum of its own.
 pub const PREFIX_BYTES: usize = 40;
+const COVERED_BYTES: usize = PREFIX_BYTES - 4;
 
 /// The shortest header: one page, five columns without values.
 pub const HEADER_BYTES_MIN: usize = PREFIX_BYTES + COLUMNS * 2 + 4 + 4;
@@ -84,8 +85,8 @@ impl Prefix {
         put(28, &self.days.to_le_bytes());
         put(32, &self.first_minute.to_le_bytes());
         put(34, &self.last_minute.to_le_bytes());
-        let crc = bound_crc(place.segment_id, place.offset, &out[..PREFIX_BYTES - 4]);
-        out[PREFIX_BYTES - 4..].copy_from_slice(&crc.to_le_bytes());
+        let crc = bound_crc(place.segment_id, place.offset, &out[..COVERED_BYTES]);
+        out[COVERED_BYTES..].copy_from_slice(&crc.to_le_bytes());
         out
     }
 
@@ -99,7 +100,7 @@ impl Prefix {
         let prefix = Self::read(&mut cursor);
         let crc = cursor.u32();
         cursor.check()?;
-        let covered = bytes.get(..PREFIX_BYTES - 4).unwrap_or_default();
+        let covered = bytes.get(..COVERED_BYTES).unwrap_or_default();
         if crc != bound_crc(place.segment_id, place.offset, covered) {
             return Err(Corrupt::new(
                 0,
@@ -176,7 +177,7 @@ pub struct BlockHeader<'a> {
     pub prefix: Prefix,
     /// The metadata that the cold pages share; often none.
     pub cold_meta: &'a [u8],
-    /// The checksum over all of the header.
+    /// The checksum at the end of the header.
     pub crc: u32,
     columns: [Column<'a>; COLUMNS],
     crcs: &'a [u8],
@@ -192,18 +193,19 @@ impl<'a> BlockHeader<'a> {
     pub fn decode(bytes: &'a [u8], place: Place) -> Result<Self> {
         let mut cursor = Cursor::new(bytes);
         let prefix = Prefix::read(&mut cursor);
-        cursor.u32(); // The crc of the prefix: the one of the header covers it all.
+        let prefix_crc = cursor.u32();
         cursor.check()?;
         let prefix = prefix.ok_or(Corrupt::new(24, "a kind that never was"))?;
-        let covered = prefix.header_bytes as usize - 4;
+        let header_end = prefix.header_bytes as usize - 4;
         let (Some(header), Some(crc)) = (
-            bytes.get(..covered),
-            bytes.get(covered..).and_then(<[u8]>::first_chunk),
+            bytes.get(..header_end),
+            bytes.get(header_end..).and_then(<[u8]>::first_chunk),
         ) else {
             return Err(Corrupt::new(8, "a header cut short"));
         };
         let crc = u32::from_le_bytes(*crc);
-        if crc != bound_crc(place.segment_id, place.offset, header) {
+        let covered = (&header[..COVERED_BYTES], &header[PREFIX_BYTES..]);
+        if (prefix_crc, crc) != bound_crcs(place.segment_id, place.offset, covered.0, covered.1) {
             return Err(Corrupt::new(
                 0,
                 "the block's header does not match its checksum",
@@ -419,7 +421,8 @@ impl NewBlock<'_> {
             last_minute: self.last_minute,
         };
         out[..PREFIX_BYTES].copy_from_slice(&prefix.encode(place));
-        let crc = bound_crc(place.segment_id, place.offset, out);
+        let (covered, rest) = (&out[..COVERED_BYTES], &out[PREFIX_BYTES..]);
+        let (_, crc) = bound_crcs(place.segment_id, place.offset, covered, rest);
         out.extend_from_slice(&crc.to_le_bytes());
         for page in self.pages {
             out.extend_from_slice(page.payload);
@@ -523,8 +526,10 @@ mod tests {
             for value in [0, 1, 0x7f, 0x80, 0xff] {
                 let mut bytes = sound.clone();
                 bytes[at] = value;
-                let crc = bound_crc(7, 164, &bytes[..header_bytes - 4]);
-                bytes[header_bytes - 4..header_bytes].copy_from_slice(&crc.to_le_bytes());
+                let rest = &bytes[PREFIX_BYTES..header_bytes - 4];
+                let (first, second) = bound_crcs(7, 164, &bytes[..COVERED_BYTES], rest);
+                bytes[COVERED_BYTES..PREFIX_BYTES].copy_from_slice(&first.to_le_bytes());
+                bytes[header_bytes - 4..header_bytes].copy_from_slice(&second.to_le_bytes());
                 // Whatever is accepted reads without a panic and inside the block.
                 if let Ok(header) = BlockHeader::decode(&bytes, PLACE) {
                     for page in (0..32).filter_map(|index| header.page(index)) {

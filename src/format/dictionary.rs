@@ -6,15 +6,16 @@
 
 use crate::codec::cursor::{Corrupt, Cursor, Result};
 use crate::codec::put;
-use crate::format::checksum::bound_crc;
+use crate::format::checksum::{bound_crc, bound_crcs};
 use crate::limits::{DICTIONARY_BYTES_MAX, DICTIONARY_NAMES_MAX, NAME_BYTES_MAX};
 use crate::model::Name;
 
 /// The first bytes of a copy. `0xf5` occurs in no name.
 pub const DICTIONARY_MAGIC: [u8; 4] = [0xf5, b'h', b'd', 0x0a];
 
-/// Bytes before the names: magic, encoding, lengths.
-const PREFIX_BYTES: usize = 16;
+/// Bytes before the names: magic, encoding, lengths, and a checksum of these.
+const PREFIX_BYTES: usize = 20;
+const COVERED_BYTES: usize = PREFIX_BYTES - 4;
 
 /// Bytes around the names: the prefix and the checksum.
 pub const DICTIONARY_FRAME_BYTES: usize = PREFIX_BYTES + 4;
@@ -179,14 +180,26 @@ impl Dictionary {
             .ok()
             .filter(|dense| dense.len() < plain.len());
         let stored = dense.as_ref().unwrap_or(&plain);
-        let mut bytes = Vec::with_capacity(stored.len() + DICTIONARY_FRAME_BYTES);
-        bytes.extend_from_slice(&DICTIONARY_MAGIC);
-        bytes.push(if dense.is_some() { ZSTD } else { PLAIN });
-        bytes.extend_from_slice(&[0; 3]);
-        bytes.extend_from_slice(&(plain.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&(stored.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(stored);
-        EncodedDictionary { bytes }
+        let mut prefix = Vec::with_capacity(PREFIX_BYTES);
+        prefix.extend_from_slice(&DICTIONARY_MAGIC);
+        prefix.push(if dense.is_some() { ZSTD } else { PLAIN });
+        prefix.extend_from_slice(&[0; 3]);
+        prefix.extend_from_slice(&(plain.len() as u32).to_le_bytes());
+        prefix.extend_from_slice(&(stored.len() as u32).to_le_bytes());
+        EncodedDictionary {
+            prefix,
+            stored: dense.unwrap_or(plain),
+        }
+    }
+
+    /// The length of the copy at the front of `bytes`, which starts at
+    /// `offset` of its file, by the checksum of its prefix.
+    ///
+    /// # Errors
+    /// Where no copy starts there.
+    pub fn length(bytes: &[u8], segment_id: u64, offset: u64) -> Result<usize> {
+        let prefix = Prefix::decode(bytes, segment_id, offset)?;
+        Ok(prefix.stored_bytes + DICTIONARY_FRAME_BYTES)
     }
 
     /// Reads and checks the copy at the front of `bytes`, which starts at
@@ -195,6 +208,37 @@ impl Dictionary {
     /// # Errors
     /// Where it is not what was written there.
     pub fn decode(bytes: &[u8], segment_id: u64, offset: u64) -> Result<(Self, usize)> {
+        let prefix = Prefix::decode(bytes, segment_id, offset)?;
+        let mut cursor = Cursor::new(bytes);
+        cursor.take(PREFIX_BYTES);
+        let stored = cursor.take(prefix.stored_bytes);
+        let crc = cursor.u32();
+        cursor.check()?;
+        let covered = bytes.get(..COVERED_BYTES).unwrap_or_default();
+        if crc != bound_crcs(segment_id, offset, covered, stored).1 {
+            return Err(Corrupt::new(
+                0,
+                "the dictionary does not match its checksum",
+            ));
+        }
+        let dictionary = match prefix.encoding {
+            PLAIN if prefix.plain_bytes == prefix.stored_bytes => Self::from_plain(stored)?,
+            ZSTD => Self::from_plain(&decompress(stored, prefix.plain_bytes)?)?,
+            _ => return Err(Corrupt::new(4, "an encoding that never was")),
+        };
+        Ok((dictionary, prefix.stored_bytes + DICTIONARY_FRAME_BYTES))
+    }
+}
+
+/// What a copy says of itself.
+struct Prefix {
+    encoding: u8,
+    plain_bytes: usize,
+    stored_bytes: usize,
+}
+
+impl Prefix {
+    fn decode(bytes: &[u8], segment_id: u64, offset: u64) -> Result<Self> {
         let mut cursor = Cursor::new(bytes);
         let magic = cursor.take(DICTIONARY_MAGIC.len());
         if magic != DICTIONARY_MAGIC {
@@ -204,27 +248,24 @@ impl Dictionary {
         super::header::require_zero(&mut cursor, 3);
         let plain_bytes = cursor.u32() as usize;
         let stored_bytes = cursor.u32() as usize;
+        let crc = cursor.u32();
         cursor.require(
             plain_bytes.max(stored_bytes) <= DICTIONARY_BYTES_MAX - DICTIONARY_FRAME_BYTES,
             "a dictionary beyond its limit",
         );
-        let stored = cursor.take(stored_bytes);
-        let covered = cursor.position();
-        let crc = cursor.u32();
         cursor.check()?;
-        let covered = bytes.get(..covered).unwrap_or_default();
+        let covered = bytes.get(..COVERED_BYTES).unwrap_or_default();
         if crc != bound_crc(segment_id, offset, covered) {
             return Err(Corrupt::new(
                 0,
-                "the dictionary does not match its checksum",
+                "the dictionary's prefix does not match its checksum",
             ));
         }
-        let dictionary = match encoding {
-            PLAIN if plain_bytes == stored_bytes => Self::from_plain(stored)?,
-            ZSTD => Self::from_plain(&decompress(stored, plain_bytes)?)?,
-            _ => return Err(Corrupt::new(4, "an encoding that never was")),
-        };
-        Ok((dictionary, stored_bytes + DICTIONARY_FRAME_BYTES))
+        Ok(Prefix {
+            encoding,
+            plain_bytes,
+            stored_bytes,
+        })
     }
 }
 
@@ -238,24 +279,30 @@ fn decompress(stored: &[u8], plain_bytes: usize) -> Result<Vec<u8>> {
     (filled == plain_bytes).then_some(plain).ok_or(bad())
 }
 
-/// A dictionary in bytes, but for the checksum, which depends on the place.
+/// A dictionary in bytes, but for the checksums, which depend on the place.
 #[derive(Clone, Debug)]
 pub struct EncodedDictionary {
-    bytes: Vec<u8>,
+    prefix: Vec<u8>,
+    stored: Vec<u8>,
 }
 
 impl EncodedDictionary {
     /// Length of a copy.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.len() + 4
+        self.stored.len() + DICTIONARY_FRAME_BYTES
     }
 
-    /// Appends the copy that goes to `offset` of that segment.
-    pub fn put(&self, segment_id: u64, offset: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.bytes);
-        let crc = bound_crc(segment_id, offset, &self.bytes);
-        out.extend_from_slice(&crc.to_le_bytes());
+    /// The copy that goes to `offset` of that segment.
+    #[must_use]
+    pub fn at(&self, segment_id: u64, offset: u64) -> Vec<u8> {
+        let (first, second) = bound_crcs(segment_id, offset, &self.prefix, &self.stored);
+        let mut out = Vec::with_capacity(self.len());
+        out.extend_from_slice(&self.prefix);
+        out.extend_from_slice(&first.to_le_bytes());
+        out.extend_from_slice(&self.stored);
+        out.extend_from_slice(&second.to_le_bytes());
+        out
     }
 }
 
@@ -283,8 +330,7 @@ mod tests {
     }
 
     fn copy(dictionary: &Dictionary, offset: u64) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        dictionary.encode().put(7, offset, &mut bytes);
+        let bytes = dictionary.encode().at(7, offset);
         assert_eq!(bytes.len(), dictionary.encode().len());
         bytes
     }
@@ -317,6 +363,14 @@ mod tests {
         );
         assert!(Dictionary::decode(&bytes, 7, 65).is_err());
         assert!(Dictionary::decode(&bytes, 8, 64).is_err());
+        let moved = copy(&small(), 65);
+        let end = bytes.len() - 4;
+        assert_ne!(
+            bytes[16..20],
+            moved[16..20],
+            "the prefix is bound to its place"
+        );
+        assert_ne!(bytes[end..], moved[end..], "and so are the names");
         for length in 0..bytes.len() {
             assert!(Dictionary::decode(&bytes[..length], 7, 64).is_err());
         }
@@ -346,8 +400,9 @@ mod tests {
             let mut bytes = bytes.clone();
             bytes[8..12].copy_from_slice(&(claimed as u32).to_le_bytes());
             let end = bytes.len() - 4;
-            let crc = bound_crc(7, 64, &bytes[..end]);
-            bytes[end..].copy_from_slice(&crc.to_le_bytes());
+            let (first, second) = bound_crcs(7, 64, &bytes[..16], &bytes[20..end]);
+            bytes[16..20].copy_from_slice(&first.to_le_bytes());
+            bytes[end..].copy_from_slice(&second.to_le_bytes());
             assert!(Dictionary::decode(&bytes, 7, 64).is_err(), "{claimed}");
         }
     }

@@ -253,7 +253,9 @@ fn rebuild(
         }
     };
     let (id, bucket) = (segment.meta.id, segment.meta.bucket);
-    let found = scan(segment.slice(start, end), id, start, bucket);
+    // There are two copies of the dictionary; no more are looked at.
+    let wanted = if dictionary.is_some() { 0 } else { 2 };
+    let found = scan(segment.slice(start, end), id, start, bucket, wanted);
     let mut copies = found.iter().filter_map(|item| match item {
         Found::Dictionary(copy) => Some(Dictionary::clone(copy)),
         _ => None,

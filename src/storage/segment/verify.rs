@@ -1,9 +1,7 @@
 //! Reading every byte of a segment against every checksum and every summary.
 
 use crate::codec::{self, Page};
-use crate::format::block::{Place, Prefix};
 use crate::format::checksum::hash64;
-use crate::format::directory::Entry;
 use crate::format::trailer::file_hash;
 use crate::limits::MINUTES_PER_DAY;
 use crate::storage::damage::Damage;
@@ -97,7 +95,6 @@ impl Verifier<'_> {
             cells += u64::from(entry.cells);
             minutes.start = minutes.start.min(entry.first_minute);
             minutes.end = minutes.end.max(entry.last_minute);
-            self.prefix(&entry);
             match self.segment.read_block(index, &entry) {
                 Ok(block) => self.block(&block),
                 Err(damage) => self.damaged(damage),
@@ -108,20 +105,6 @@ impl Verifier<'_> {
         // Where series are lost, that is said already.
         if !same && !self.found {
             self.harmless(0, "the series do not add up to what the manifest says");
-        }
-    }
-
-    /// The checksum that is needed only where the directory is lost.
-    fn prefix(&mut self, entry: &Entry) {
-        let offset = entry.block_offset;
-        let bytes = self.segment.slice(offset, entry.block_end());
-        let place: Place = self.segment.place(offset);
-        if let (Err(corrupt), true) = (
-            Prefix::decode(bytes, place),
-            // Where all of the header is bad, that is reported, with what is lost.
-            crate::format::block::BlockHeader::decode(bytes, place).is_ok(),
-        ) {
-            self.harmless(offset, corrupt.what);
         }
     }
 

@@ -335,9 +335,8 @@ impl<'a> SegmentWriter<'a> {
     }
 
     fn write_dictionary(&mut self) -> Result<()> {
-        let mut copy = Vec::with_capacity(self.encoded_dictionary.len());
-        self.encoded_dictionary
-            .put(self.identity.segment_id, self.output.position, &mut copy);
+        let (id, offset) = (self.identity.segment_id, self.output.position);
+        let copy = self.encoded_dictionary.at(id, offset);
         self.output.write(&copy)
     }
 }
