@@ -12,6 +12,8 @@ pub mod checksum;
 pub mod columns;
 pub mod dictionary;
 pub mod directory;
+#[cfg(test)]
+pub mod documents;
 pub mod header;
 pub mod manifest;
 pub mod published;
