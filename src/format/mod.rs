@@ -8,14 +8,17 @@
 pub mod audit;
 pub mod batch;
 pub mod block;
+pub mod block_prefix;
 pub mod checksum;
 pub mod columns;
 pub mod dictionary;
+pub mod dictionary_copy;
 pub mod directory;
 #[cfg(test)]
 pub mod documents;
 pub mod header;
 pub mod manifest;
+pub mod new_block;
 pub mod published;
 pub mod segment_meta;
 pub mod trailer;

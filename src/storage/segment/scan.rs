@@ -3,8 +3,10 @@
 
 use std::ops::Range;
 
-use crate::format::block::{BLOCK_MAGIC, BlockHeader, PREFIX_BYTES, Place, Prefix};
-use crate::format::dictionary::{DICTIONARY_MAGIC, Dictionary};
+use crate::format::block::BlockHeader;
+use crate::format::block_prefix::{BLOCK_MAGIC, PREFIX_BYTES, Place, Prefix};
+use crate::format::dictionary::Dictionary;
+use crate::format::dictionary_copy::{DICTIONARY_MAGIC, copy_length, decode_copy};
 use crate::format::directory::Entry;
 
 /// What a scan came upon, in the order of the file.
@@ -82,11 +84,11 @@ fn read(
     dictionaries: &mut usize,
 ) -> Option<(Found, usize)> {
     if bytes.starts_with(&DICTIONARY_MAGIC) {
-        let length = Dictionary::length(bytes, place.segment_id, place.offset).ok()?;
+        let length = copy_length(bytes, place.segment_id, place.offset).ok()?;
         let mut item = Found::Gap(place.offset..place.offset + length as u64);
         if *dictionaries > 0 {
             *dictionaries -= 1;
-            let decoded = Dictionary::decode(bytes, place.segment_id, place.offset);
+            let decoded = decode_copy(bytes, place.segment_id, place.offset);
             if let Ok((dictionary, _)) = decoded {
                 item = Found::Dictionary(Box::new(dictionary));
             }

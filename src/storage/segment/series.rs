@@ -1,11 +1,13 @@
 //! The series of a segment: names and entries, checked once, or put together
 //! again from the blocks.
 
+use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
 
 use crate::format::dictionary::{Dictionary, Sort};
+use crate::format::dictionary_copy::decode_copy;
 use crate::format::directory::{Directory, Entry};
 use crate::format::header::HEADER_BYTES;
 use crate::limits::MINUTES_PER_BUCKET;
@@ -16,11 +18,19 @@ use super::reader::Segment;
 use super::scan::{Found, scan};
 
 /// Names and entries of the series of a segment.
-#[derive(Debug)]
 pub struct SeriesIndex {
     dictionary: Dictionary,
     directory: Directory,
     damage: Vec<Damage>,
+}
+
+impl fmt::Debug for SeriesIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SeriesIndex")
+            .field("len", &self.len())
+            .field("damage", &self.damage)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SeriesIndex {
@@ -198,7 +208,7 @@ fn load_dictionary(segment: &Segment, damage: &mut Vec<Damage>) -> Option<Dictio
 pub(super) fn read_dictionary(segment: &Segment, offset: u64) -> Result<Dictionary, Damage> {
     let bytes = segment.slice(offset, segment.bytes.len() as u64);
     let bad = |at: usize, what| Damage::harmless(&segment.name, offset + at as u64, what);
-    let (dictionary, length) = Dictionary::decode(bytes, segment.meta.id, offset)
+    let (dictionary, length) = decode_copy(bytes, segment.meta.id, offset)
         .map_err(|corrupt| bad(corrupt.at, corrupt.what))?;
     let expected = segment
         .dictionary_bytes

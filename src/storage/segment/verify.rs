@@ -90,18 +90,18 @@ impl Verifier<'_> {
     fn blocks(&mut self, index: &SeriesIndex) {
         let meta = self.segment.meta;
         let mut cells = 0_u64;
-        let mut minutes = u32::MAX..0;
+        let (mut first, mut last) = (u32::MAX, 0);
         for entry in index.entries(0..index.len()) {
             cells += u64::from(entry.cells);
-            minutes.start = minutes.start.min(entry.first_minute);
-            minutes.end = minutes.end.max(entry.last_minute);
+            first = first.min(entry.first_minute);
+            last = last.max(entry.last_minute);
             match self.segment.read_block(index, &entry) {
                 Ok(block) => self.block(&block),
                 Err(damage) => self.damaged(damage),
             }
         }
         let same = (cells, index.len() as u64) == (meta.cells, u64::from(meta.series))
-            && (minutes.start, minutes.end) == (meta.first_minute, meta.last_minute);
+            && (first, last) == (meta.first_minute, meta.last_minute);
         // Where series are lost, that is said already.
         if !same && !self.found {
             self.harmless(0, "the series do not add up to what the manifest says");

@@ -187,11 +187,11 @@ fn swapped_and_misdirected_blocks_are_found() {
     let (sound, meta) = image(&model, COLD_BEFORE);
     let map = Map::of(&open(&sound, &meta), &model);
     let whole = |number: usize| {
-        let pages = map
+        let mut pages = map
             .pages
             .iter()
             .filter(|page| page.0 == map.headers[number].0);
-        map.headers[number].1.start..pages.last().unwrap().2.end
+        map.headers[number].1.start..pages.next_back().unwrap().2.end
     };
     let (first, second) = (whole(0), whole(2));
     assert_eq!(first.len(), second.len());
