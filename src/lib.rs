@@ -24,8 +24,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use format::audit::Override;
 pub use format::manifest::SourceState;
 pub use model::{
-    Branch, Catalogue, Decimal, Kind, Metric, Minute, Name, Pattern, Release, Role, Rounding, SeriesKey,
-    Worse,
+    Branch, Catalogue, Decimal, Kind, Metric, Minute, Name, Pattern, Release, Role, Rounding,
+    SeriesKey, Worse,
 };
 pub use query::{
     Aggregate, Axis, Cells, Every, Group, GroupBy, Held, Query, Row, StoredSeries, Table, Value,

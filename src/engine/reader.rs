@@ -120,7 +120,9 @@ impl Reader {
             )
         });
         let segments = view.replayed.state.segments.iter();
-        let hurt = segments.flat_map(|segment| segment.damage()).map(|damage| damage.to_string());
+        let hurt = segments
+            .flat_map(|segment| segment.damage())
+            .map(|damage| damage.to_string());
         view.warnings
             .iter()
             .cloned()

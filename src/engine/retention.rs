@@ -94,11 +94,7 @@ impl Core {
         };
         let snapshot = self.snapshot();
         for segment in snapshot.state.segments.iter() {
-            if !segment
-                .series()?
-                .names(Sort::Release)
-                .any(|name| matches(name))
-            {
+            if !segment.series()?.names(Sort::Release).any(matches) {
                 continue;
             }
             let meta = *segment.meta();

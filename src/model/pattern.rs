@@ -50,7 +50,10 @@ impl Pattern {
         if text.len() > PATTERN_BYTES_MAX {
             return wrong("is longer than any name");
         }
-        let mut pattern = Pattern { prefix: String::new(), rest: Vec::new() };
+        let mut pattern = Pattern {
+            prefix: String::new(),
+            rest: Vec::new(),
+        };
         let mut characters = text.chars();
         while let Some(character) = characters.next() {
             let token = match character {
@@ -74,13 +77,19 @@ impl Pattern {
     /// The pattern that matches `name` and no other.
     #[must_use]
     pub fn exactly(name: &str) -> Self {
-        Pattern { prefix: name.to_owned(), rest: Vec::new() }
+        Pattern {
+            prefix: name.to_owned(),
+            rest: Vec::new(),
+        }
     }
 
     /// The pattern that matches every name.
     #[must_use]
     pub fn any() -> Self {
-        Pattern { prefix: String::new(), rest: vec![Token::Any] }
+        Pattern {
+            prefix: String::new(),
+            rest: vec![Token::Any],
+        }
     }
 
     /// The one name it matches, where it has no wildcard.
@@ -99,7 +108,9 @@ impl Pattern {
     /// characters times the pattern, whatever the two are.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        let Some(name) = name.strip_prefix(&self.prefix) else { return false };
+        let Some(name) = name.strip_prefix(&self.prefix) else {
+            return false;
+        };
         match self.rest[..] {
             [] => return name.is_empty(),
             [Token::Any] => return true,
@@ -130,7 +141,9 @@ impl Pattern {
                 }
                 _ => {}
             }
-            let Some((after_star, taken)) = &mut star else { return false };
+            let Some((after_star, taken)) = &mut star else {
+                return false;
+            };
             if taken.next().is_none() {
                 return false;
             }
@@ -187,14 +200,21 @@ mod tests {
             ("a?c", "abc", true),
             ("a*b*c", "a/b/b/c", true),
         ] {
-            assert_eq!(Pattern::new(pattern).unwrap().matches(name), expected, "{pattern} {name}");
+            assert_eq!(
+                Pattern::new(pattern).unwrap().matches(name),
+                expected,
+                "{pattern} {name}"
+            );
         }
     }
 
     #[test]
     fn parts_for_pruning() {
         let pattern = Pattern::new(r"fire\*fox/*x?").unwrap();
-        assert_eq!((pattern.literal_prefix(), pattern.exact()), ("fire*fox/", None));
+        assert_eq!(
+            (pattern.literal_prefix(), pattern.exact()),
+            ("fire*fox/", None)
+        );
         assert_eq!(Pattern::new(r"a\?b").unwrap().exact(), Some("a?b"));
         assert_eq!(Pattern::exactly("a*").exact(), Some("a*"));
         assert!(Pattern::any().matches("x") && Pattern::any().exact().is_none());

@@ -23,7 +23,10 @@ pub enum Join {
 
 /// Ten to the power of `decimals`.
 pub fn decimal_power(decimals: u8) -> i128 {
-    POWERS.get(usize::from(decimals)).copied().unwrap_or(i128::MAX)
+    POWERS
+        .get(usize::from(decimals))
+        .copied()
+        .unwrap_or(i128::MAX)
 }
 
 /// A float from the bits that stand for it where integers do.
@@ -32,8 +35,11 @@ pub fn float(bits: i128) -> f64 {
 }
 
 fn beyond() -> Error {
-    Error::new(ErrorKind::Limit, "an aggregate leaves the range of 128-bit integers")
-        .help("ask for shorter buckets or fewer series")
+    Error::new(
+        ErrorKind::Limit,
+        "an aggregate leaves the range of 128-bit integers",
+    )
+    .help("ask for shorter buckets or fewer series")
 }
 
 impl Join {
@@ -59,7 +65,8 @@ pub struct Run {
     pub values: Vec<i128>,
     /// Where the series being read begins.
     pub start: usize,
-    /// The first minute read of the series being read, where that is needed.
+    /// The first minute of the series being read, counted from the window's
+    /// origin, where that is needed.
     pub first_minute: Option<u32>,
 }
 
@@ -86,7 +93,11 @@ impl Run {
             *last = join.apply(*last, value)?;
             return Ok(());
         }
-        debug_assert!(self.buckets[self.start..].last().is_none_or(|last| *last < bucket));
+        debug_assert!(
+            self.buckets[self.start..]
+                .last()
+                .is_none_or(|last| *last < bucket)
+        );
         self.buckets.push(bucket);
         self.values.push(value);
         Ok(())
@@ -130,7 +141,10 @@ impl Merged {
         self.series += 1;
         self.first_minute = earlier(self.first_minute, run.first_minute);
         let mut at = 0;
-        for (bucket, value) in run.buckets[run.start..].iter().zip(&run.values[run.start..]) {
+        for (bucket, value) in run.buckets[run.start..]
+            .iter()
+            .zip(&run.values[run.start..])
+        {
             let value = value.checked_mul(factor).ok_or_else(beyond)?;
             at = self.seek(at, *bucket);
             match self.rows.get_mut(at) {
@@ -259,7 +273,10 @@ mod tests {
         group.add(&run, 0, Join::Add).unwrap();
         run.restart();
         run.push(0, 1, Join::Add).unwrap();
-        assert_eq!(group.add(&run, 9, Join::Add).unwrap_err().kind(), ErrorKind::Limit);
+        assert_eq!(
+            group.add(&run, 9, Join::Add).unwrap_err().kind(),
+            ErrorKind::Limit
+        );
     }
 
     proptest! {

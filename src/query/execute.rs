@@ -17,7 +17,7 @@ use crate::query::result::{Axis, Table};
 use crate::query::scan::{self, Scratch, Task};
 
 /// Parts of series brought together before they are read.
-const BATCH_PARTS: usize = 1 << 16;
+const BATCH_PARTS: usize = if cfg!(test) { 8 } else { 1 << 16 };
 
 /// Cells to decode, at most, that end a batch.
 const BATCH_CELLS: u64 = 1 << 25;
@@ -43,7 +43,11 @@ struct Context<'q> {
 /// Answers a query whose arguments are in order.
 pub fn run(query: &Query<'_>) -> Result<Table> {
     let snapshot = query.snapshot;
-    let axis = if query.ages.is_some() { Axis::Age } else { Axis::Minute };
+    let axis = if query.ages.is_some() {
+        Axis::Age
+    } else {
+        Axis::Minute
+    };
     let mut table = Table::new(axis);
     table.held = held(query)?;
     let minutes = absolute_minutes(query);
@@ -55,10 +59,15 @@ pub fn run(query: &Query<'_>) -> Result<Table> {
     if let Some(exposure) = query.per.as_ref().filter(|_| !metrics.is_empty()) {
         metrics.push(Pattern::exactly(exposure));
     }
-    let choice =
-        Choice { releases: &query.releases, branches: &query.branches, metrics: &metrics };
+    let choice = Choice {
+        releases: &query.releases,
+        branches: &query.branches,
+        metrics: &metrics,
+    };
     let segments = &snapshot.state.segments;
-    let near = segments_in(minutes.clone(), segments.len(), |index| segments[index].meta().bucket);
+    let near = segments_in(minutes.clone(), segments.len(), |index| {
+        segments[index].meta().bucket
+    });
     let in_range = near.filter(|index| {
         let meta = segments[*index].meta();
         meta.first_minute < minutes.end && minutes.start <= meta.last_minute
@@ -68,7 +77,9 @@ pub fn run(query: &Query<'_>) -> Result<Table> {
         check_lost(&segments[*index], &minutes, choice)?;
     }
     let recent = Recent::find(snapshot, choice);
-    let sources = in_range.iter().map(|index| (*index as u32, &*segments[*index]));
+    let sources = in_range
+        .iter()
+        .map(|index| (*index as u32, &*segments[*index]));
     let mut gather = Gather::new(sources, &recent, choice)?;
     let names = std::mem::take(&mut gather.names);
     let context = Context::new(query, &names, &table);
@@ -111,13 +122,19 @@ pub fn run(query: &Query<'_>) -> Result<Table> {
 /// The absolute minutes in which anything asked for can lie.
 fn absolute_minutes(query: &Query<'_>) -> Range<u32> {
     let minutes = query.minutes();
-    let Some(ages) = &query.ages else { return minutes };
+    let Some(ages) = &query.ages else {
+        return minutes;
+    };
     let catalogue = query.snapshot.catalogue();
     let releases = catalogue.releases();
-    let asked = releases.filter(|release| crate::query::request::chosen(&query.releases, &release.name));
+    let asked =
+        releases.filter(|release| crate::query::request::chosen(&query.releases, &release.name));
     let windows = asked.filter_map(|release| {
         let public = release.public_from.map(Minute::get)?;
-        Some((public.saturating_add(ages.start), public.saturating_add(ages.end)))
+        Some((
+            public.saturating_add(ages.start),
+            public.saturating_add(ages.end),
+        ))
     });
     let span = windows.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)));
     let (start, end) = match span {
@@ -138,27 +155,50 @@ impl<'q> Context<'q> {
         let window = |release: &&str| {
             let (from, to) = (minutes.start, minutes.end);
             let Some(ages) = &query.ages else {
-                return Some(Window { from, to, origin: 0, width });
+                return Some(Window {
+                    from,
+                    to,
+                    origin: 0,
+                    width,
+                });
             };
             let origin = query.public_from(release)?.get();
             let first = origin.saturating_add(ages.start).min(MINUTE_END);
             let last = origin.saturating_add(ages.end).min(MINUTE_END);
-            Some(Window { from: from.max(first), to: to.min(last), origin, width })
+            Some(Window {
+                from: from.max(first),
+                to: to.min(last),
+                origin,
+                width,
+            })
         };
-        let find = |names: &[&str], name: &str| {
-            names.binary_search(&name).map_or(NONE, |at| at as u32)
-        };
+        let find =
+            |names: &[&str], name: &str| names.binary_search(&name).map_or(NONE, |at| at as u32);
         let mut held: Vec<(u32, u32)> = table
             .held
             .iter()
-            .map(|held| (find(&names.releases, &held.release), find(&names.metrics, &held.metric)))
+            .map(|held| {
+                (
+                    find(&names.releases, &held.release),
+                    find(&names.metrics, &held.metric),
+                )
+            })
             .collect();
         held.sort_unstable();
-        let exposure = query.per.as_ref().map(|metric| find(&names.metrics, metric));
+        let exposure = query
+            .per
+            .as_ref()
+            .map(|metric| find(&names.metrics, metric));
         let whole_starts = query.whole_starts();
         Context {
             snapshot: query.snapshot,
-            shape: Shape { by: query.by, aggregate: query.aggregate, width, whole_starts, exposure },
+            shape: Shape {
+                by: query.by,
+                aggregate: query.aggregate,
+                width,
+                whole_starts,
+                exposure,
+            },
             windows: names.releases.iter().map(window).collect(),
             held,
             wants_first: width.is_none() && whole_starts.is_none(),
@@ -173,7 +213,9 @@ impl<'q> Context<'q> {
     fn leave_out(&self, batch: &mut Vec<Found>, left_out: &mut LeftOut) {
         if !self.held.is_empty() {
             batch.retain(|found| {
-                self.held.binary_search(&(found.release, found.metric)).is_err()
+                self.held
+                    .binary_search(&(found.release, found.metric))
+                    .is_err()
             });
         }
         if self.shape.exposure.is_some() {
@@ -195,7 +237,9 @@ impl<'q> Context<'q> {
     /// Reads series, of which all parts are neighbours.
     fn read(&self, parts: &[Found], scratch: &mut Scratch, output: &mut Output) -> Result<()> {
         for series in parts.chunk_by(|left, right| left.key() == right.key()) {
-            let Some((first, window)) = series.first().and_then(|first| Some((first, self.window(first)?)))
+            let Some((first, window)) = series
+                .first()
+                .and_then(|first| Some((first, self.window(first)?)))
             else {
                 continue;
             };
@@ -209,7 +253,14 @@ impl<'q> Context<'q> {
             let stored = series.partition_point(|found| found.source != MEMTABLES);
             let (stored, recent) = series.split_at(stored);
             let recent = recent.first().map(|found| found.index);
-            scan::read(self.snapshot, stored, recent, &task, scratch, &mut output.run)?;
+            scan::read(
+                self.snapshot,
+                stored,
+                recent,
+                &task,
+                scratch,
+                &mut output.run,
+            )?;
             output.end(first.key(), &task, &self.shape)?;
         }
         Ok(())
@@ -217,7 +268,9 @@ impl<'q> Context<'q> {
 
     /// About how many cells of a part have to be decoded.
     fn cost(&self, found: &Found) -> u64 {
-        let Some(window) = self.window(found) else { return 0 };
+        let Some(window) = self.window(found) else {
+            return 0;
+        };
         let additive = self.is_additive() && found.kind != Kind::Gauge;
         if found.source == MEMTABLES {
             return 64;
@@ -241,7 +294,7 @@ fn run_batch(
     scratch: &mut Scratch,
 ) -> Result<()> {
     // Most questions are small, and known to be without looking any closer.
-    if at_most < 2 * CELLS_PER_THREAD {
+    if at_most < 2 * CELLS_PER_THREAD && query.threads.is_none() {
         return context.read(batch, scratch, output);
     }
     let costs: Vec<u64> = batch.iter().map(|found| context.cost(found)).collect();
@@ -257,7 +310,9 @@ fn run_batch(
         return context.read(batch, scratch, output);
     }
     let chunks = chunks(batch, &costs, total, threads);
-    let (mine, others) = chunks.split_first().map_or((batch, &[][..]), |(mine, others)| (*mine, others));
+    let (mine, others) = chunks
+        .split_first()
+        .map_or((batch, &[][..]), |(mine, others)| (*mine, others));
     std::thread::scope(|scope| {
         let workers: Vec<_> = others
             .iter()
@@ -313,8 +368,9 @@ impl LeftOut {
         self.gauges.sort_unstable();
         let list = |left_out: &[u32], names: &[&str]| {
             let shown = left_out.iter().take(NOTED);
-            let shown: Vec<&str> =
-                shown.filter_map(|index| names.get(*index as usize).copied()).collect();
+            let shown: Vec<&str> = shown
+                .filter_map(|index| names.get(*index as usize).copied())
+                .collect();
             let more = match left_out.len().saturating_sub(NOTED) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
@@ -323,11 +379,15 @@ impl LeftOut {
         };
         if !self.ageless.is_empty() {
             let names = list(&self.ageless, releases);
-            table.notes.push(format!("left out, since no minute is said at which they went public: {names}"));
+            table.notes.push(format!(
+                "left out, since no minute is said at which they went public: {names}"
+            ));
         }
         if !self.gauges.is_empty() {
             let names = list(&self.gauges, metrics);
-            table.notes.push(format!("left out, since gauges have no rate: {names}"));
+            table
+                .notes
+                .push(format!("left out, since gauges have no rate: {names}"));
         }
     }
 }

@@ -89,7 +89,9 @@ impl Recent {
         } else {
             exact.sort_unstable();
             exact.dedup();
-            exact.iter().for_each(|release| snapshot.series.visit(Some(release), &mut take));
+            exact
+                .iter()
+                .for_each(|release| snapshot.series.visit(Some(release), &mut take));
         }
         Recent { series }
     }
@@ -140,8 +142,14 @@ impl<'a> Gather<'a> {
             if releases.is_empty() || branches.is_empty() || metrics.is_empty() {
                 continue;
             }
-            unite(&mut names.releases, names_of(index, Sort::Release, &releases));
-            unite(&mut names.branches, names_of(index, Sort::Branch, &branches));
+            unite(
+                &mut names.releases,
+                names_of(index, Sort::Release, &releases),
+            );
+            unite(
+                &mut names.branches,
+                names_of(index, Sort::Branch, &branches),
+            );
             unite(&mut names.metrics, names_of(index, Sort::Metric, &metrics));
             chosen_names.push((source, index, [releases, branches, metrics]));
         }
@@ -162,7 +170,12 @@ impl<'a> Gather<'a> {
             .map(|(source, index, locals)| View::new(source, index, locals, &names))
             .collect();
         let recent = recent_found(&recent.series, &names);
-        Ok(Gather { names, views, recent, next: 0 })
+        Ok(Gather {
+            names,
+            views,
+            recent,
+            next: 0,
+        })
     }
 
     /// Appends the series of a release, sorted by key and then by source.
@@ -176,7 +189,10 @@ impl<'a> Gather<'a> {
             sources += usize::from(out.len() > before);
         }
         let rest = &self.recent[self.next..];
-        let count = rest.iter().take_while(|found| found.release == release).count();
+        let count = rest
+            .iter()
+            .take_while(|found| found.release == release)
+            .count();
         out.extend_from_slice(&rest[..count]);
         self.next += count;
         if sources + count.min(1) > 1 {
@@ -202,7 +218,14 @@ fn recent_found(series: &[(u32, Arc<SeriesInfo>)], names: &Names<'_>) -> Vec<Fou
         branch = place_near(&names.branches, branch, &info.key.branch);
         metric = place_near(&names.metrics, metric, &info.key.metric);
         let (index, kind) = (*index, info.kind);
-        all.push(Found { release, branch, metric, source: MEMTABLES, index, kind });
+        all.push(Found {
+            release,
+            branch,
+            metric,
+            source: MEMTABLES,
+            index,
+            kind,
+        });
     }
     all
 }
@@ -218,8 +241,7 @@ impl<'a> View<'a> {
             }
             numbers
         };
-        let release_places =
-            places(&names.releases, names_of(index, Sort::Release, &releases));
+        let release_places = places(&names.releases, names_of(index, Sort::Release, &releases));
         View {
             source,
             index,
@@ -233,7 +255,10 @@ impl<'a> View<'a> {
     }
 
     fn take(&mut self, release: u32, out: &mut Vec<Found>) {
-        let Some((local, _)) = self.releases.get(self.next).filter(|next| next.1 == release)
+        let Some((local, _)) = self
+            .releases
+            .get(self.next)
+            .filter(|next| next.1 == release)
         else {
             return;
         };
@@ -241,7 +266,13 @@ impl<'a> View<'a> {
         self.next += 1;
         // Where all releases are asked for, this one starts where the last ended.
         let mut at = self.cursor;
-        if self.index.key_indices(at).is_none_or(|key| key.0 != local) || at > 0 && self.index.key_indices(at - 1).is_some_and(|key| key.0 == local) {
+        if self.index.key_indices(at).is_none_or(|key| key.0 != local)
+            || at > 0
+                && self
+                    .index
+                    .key_indices(at - 1)
+                    .is_some_and(|key| key.0 == local)
+        {
             at = self.index.position((local, 0, 0));
         }
         let (branches, metrics) = &self.pairs;
@@ -276,7 +307,14 @@ impl<'a> View<'a> {
         }
         if let Some(entry) = self.index.entry(index) {
             let (source, kind) = (self.source, entry.kind);
-            out.push(Found { release, branch, metric, source, index: index as u32, kind });
+            out.push(Found {
+                release,
+                branch,
+                metric,
+                source,
+                index: index as u32,
+                kind,
+            });
         }
     }
 }
@@ -290,7 +328,9 @@ pub fn check_lost(
     choice: Choice<'_>,
 ) -> Result<()> {
     for damage in segment.series()?.damage() {
-        let Some(lost) = &damage.minutes else { continue };
+        let Some(lost) = &damage.minutes else {
+            continue;
+        };
         let touched = lost.start < minutes.end && minutes.start < lost.end;
         let asked = damage
             .key

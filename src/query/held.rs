@@ -27,13 +27,21 @@ pub fn held(query: &Query<'_>) -> Result<Vec<Held>> {
     if query.overriding_held {
         return Ok(Vec::new());
     }
-    let metrics: Vec<&Name> = snapshot.catalogue().metrics().filter(asked).map(|m| &m.name).collect();
+    let metrics: Vec<&Name> = snapshot
+        .catalogue()
+        .metrics()
+        .filter(asked)
+        .map(|m| &m.name)
+        .collect();
     if metrics.is_empty() {
         return Ok(Vec::new());
     }
     let patterns: Vec<Pattern> = metrics.iter().map(|name| Pattern::exactly(name)).collect();
-    let choice =
-        Choice { releases: &query.releases, branches: &query.branches, metrics: &patterns };
+    let choice = Choice {
+        releases: &query.releases,
+        branches: &query.branches,
+        metrics: &patterns,
+    };
     let recent = Recent::find(snapshot, choice);
     let mut gather = gather_all(snapshot, &recent, choice)?;
     let mut all = Vec::new();
@@ -53,13 +61,24 @@ pub fn held(query: &Query<'_>) -> Result<Vec<Held>> {
             continue;
         }
         let opens_at = opens_at(snapshot, release)?;
-        if query.as_of.zip(opens_at).is_some_and(|(now, opens)| now >= opens) {
+        if query
+            .as_of
+            .zip(opens_at)
+            .is_some_and(|(now, opens)| now >= opens)
+        {
             continue;
         }
         for metric in found {
             let metric = gather.names.metrics[metric as usize];
-            let held = Held { release: Name::new(release)?, metric: Name::new(metric)?, opens_at };
-            let named = query.metrics.iter().any(|pattern| pattern.exact() == Some(metric));
+            let held = Held {
+                release: Name::new(release)?,
+                metric: Name::new(metric)?,
+                opens_at,
+            };
+            let named = query
+                .metrics
+                .iter()
+                .any(|pattern| pattern.exact() == Some(metric));
             if named || per == Some(metric) {
                 return Err(refusal(&held));
             }
@@ -85,13 +104,19 @@ pub fn opens_at(snapshot: &Snapshot, release: &str) -> Result<Option<Minute>> {
         None => first_minute(snapshot, release)?,
     };
     let opens = start.map(|start| i64::from(start) + i64::from(weeks) * WEEK);
-    Ok(opens.filter(|opens| *opens <= i64::from(MINUTE_END)).map(|at| Minute::clamped(at as u64)))
+    Ok(opens
+        .filter(|opens| *opens <= i64::from(MINUTE_END))
+        .map(|at| Minute::clamped(at as u64)))
 }
 
 /// The first minute of a release with data.
 fn first_minute(snapshot: &Snapshot, release: &str) -> Result<Option<u32>> {
     let patterns = [Pattern::exactly(release)];
-    let choice = Choice { releases: &patterns, branches: &[], metrics: &[] };
+    let choice = Choice {
+        releases: &patterns,
+        branches: &[],
+        metrics: &[],
+    };
     let recent = Recent::find(snapshot, choice);
     let mut gather = gather_all(snapshot, &recent, choice)?;
     let mut series = Vec::new();
@@ -122,15 +147,20 @@ fn gather_all<'a>(
 ) -> Result<Gather<'a>> {
     let segments = snapshot.state.segments.iter().zip(0..);
     let readable = segments.filter(|(segment, _)| segment.series().is_ok());
-    Gather::new(readable.map(|(segment, source)| (source, &**segment)), recent, choice)
+    Gather::new(
+        readable.map(|(segment, source)| (source, &**segment)),
+        recent,
+        choice,
+    )
 }
 
 /// Whether a series has a cell that is not below the floor.
 fn is_visible(snapshot: &Snapshot, found: &Found) -> bool {
     let floor = snapshot.state.floor;
     if found.source == MEMTABLES {
-        let mut spans =
-            snapshot.memtables().filter_map(|memtable| memtable.series_span(found.index));
+        let mut spans = snapshot
+            .memtables()
+            .filter_map(|memtable| memtable.series_span(found.index));
         return spans.any(|span| span.1 >= floor);
     }
     let segment = snapshot.state.segments.get(found.source as usize);

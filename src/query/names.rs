@@ -16,7 +16,9 @@ pub fn select(index: &SeriesIndex, sort: Sort, patterns: &[Pattern]) -> Vec<u32>
         [] => return (0..count).collect(),
         patterns if patterns.iter().all(|pattern| pattern.exact().is_some()) => {
             let exact = patterns.iter().filter_map(Pattern::exact);
-            exact.filter_map(|name| index.find_name(sort, name)).collect::<Vec<_>>()
+            exact
+                .filter_map(|name| index.find_name(sort, name))
+                .collect::<Vec<_>>()
         }
         [pattern] => {
             // Names that begin alike are neighbours.
@@ -24,11 +26,17 @@ pub fn select(index: &SeriesIndex, sort: Sort, patterns: &[Pattern]) -> Vec<u32>
             let first = first_not_before(count, |at| index.name(sort, at) < prefix);
             let names = (first..count).map(|at| (at, index.name(sort, at)));
             let alike = names.take_while(|(_, name)| name.starts_with(prefix));
-            return alike.filter(|(_, name)| pattern.matches(name)).map(|(at, _)| at).collect();
+            return alike
+                .filter(|(_, name)| pattern.matches(name))
+                .map(|(at, _)| at)
+                .collect();
         }
         patterns => {
             let names = (0..count).zip(index.names(sort));
-            return names.filter(|(_, name)| chosen(patterns, name)).map(|(at, _)| at).collect();
+            return names
+                .filter(|(_, name)| chosen(patterns, name))
+                .map(|(at, _)| at)
+                .collect();
         }
     };
     chosen_indices.sort_unstable();

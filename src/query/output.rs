@@ -91,8 +91,11 @@ impl Shape {
 }
 
 fn too_many() -> Error {
-    Error::new(ErrorKind::Limit, format!("the answer has more than {TABLE_ROWS_MAX} rows"))
-        .help("ask for longer buckets, fewer minutes or fewer series")
+    Error::new(
+        ErrorKind::Limit,
+        format!("the answer has more than {TABLE_ROWS_MAX} rows"),
+    )
+    .help("ask for longer buckets, fewer minutes or fewer series")
 }
 
 impl Output {
@@ -114,7 +117,8 @@ impl Output {
             if self.run.buckets.len() > TABLE_ROWS_MAX {
                 return Err(too_many());
             }
-            self.direct.push((series, task.kind, self.run.first_minute, self.run.start));
+            self.direct
+                .push((series, task.kind, self.run.first_minute, self.run.start));
             return Ok(());
         }
         let gauge = task.kind == Kind::Gauge;
@@ -139,12 +143,14 @@ impl Output {
             self.run.buckets.extend_from_slice(&other.run.buckets);
             self.run.values.extend_from_slice(&other.run.values);
             let moved = other.direct.into_iter();
-            self.direct.extend(moved.map(|(key, kind, first, start)| (key, kind, first, start + offset)));
+            self.direct
+                .extend(moved.map(|(key, kind, first, start)| (key, kind, first, start + offset)));
             return Ok(());
         }
-        for (mine, others) in
-            [(&mut self.groups, other.groups), (&mut self.exposures, other.exposures)]
-        {
+        for (mine, others) in [
+            (&mut self.groups, other.groups),
+            (&mut self.exposures, other.exposures),
+        ] {
             for (key, state) in others {
                 match mine.entry(key) {
                     Entry::Vacant(vacant) => {
@@ -154,7 +160,8 @@ impl Output {
                         let own = own.get_mut();
                         own.check(state.gauge, state.merged.series, shape.aggregate)?;
                         own.gauge |= state.gauge;
-                        own.merged.absorb(state.merged, join_groups(shape.aggregate))?;
+                        own.merged
+                            .absorb(state.merged, join_groups(shape.aggregate))?;
                     }
                 }
             }
@@ -163,7 +170,12 @@ impl Output {
     }
 
     /// Moves all rows to the table.
-    pub fn flush(&mut self, names: &mut NameCache<'_, '_>, shape: &Shape, table: &mut Table) -> Result<()> {
+    pub fn flush(
+        &mut self,
+        names: &mut NameCache<'_, '_>,
+        shape: &Shape,
+        table: &mut Table,
+    ) -> Result<()> {
         if shape.is_direct() {
             return self.flush_direct(names, shape, table);
         }
@@ -181,20 +193,35 @@ impl Output {
             };
             let first_minute = state.merged.first_minute;
             let rows = state.merged.rows(join_groups(shape.aggregate))?;
-            let labelled = |(bucket, value): &(u32, i128)| (shape.label(*bucket, first_minute), *value);
-            push(names.group(key)?, decimals, rows.iter().map(labelled), table)?;
+            let labelled =
+                |(bucket, value): &(u32, i128)| (shape.label(*bucket, first_minute), *value);
+            push(
+                names.group(key)?,
+                decimals,
+                rows.iter().map(labelled),
+                table,
+            )?;
         }
         self.exposures.clear();
         Ok(())
     }
 
-    fn flush_direct(&mut self, names: &mut NameCache<'_, '_>, shape: &Shape, table: &mut Table) -> Result<()> {
+    fn flush_direct(
+        &mut self,
+        names: &mut NameCache<'_, '_>,
+        shape: &Shape,
+        table: &mut Table,
+    ) -> Result<()> {
         let mut run = std::mem::take(&mut self.run);
         let direct = std::mem::take(&mut self.direct);
         if table.len() + run.buckets.len() > TABLE_ROWS_MAX {
             return Err(too_many());
         }
-        let ends = direct.iter().skip(1).map(|series| series.3).chain([run.buckets.len()]);
+        let ends = direct
+            .iter()
+            .skip(1)
+            .map(|series| series.3)
+            .chain([run.buckets.len()]);
         for ((_, _, first_minute, start), end) in direct.iter().zip(ends.clone()) {
             if shape.width != Some(1) {
                 for bucket in &mut run.buckets[*start..end] {
@@ -204,7 +231,9 @@ impl Output {
         }
         // One batch of integers, as mostly, is handed over as it is.
         let moved = table.is_empty()
-            && direct.iter().all(|series| shape.decimals(series.1).is_some());
+            && direct
+                .iter()
+                .all(|series| shape.decimals(series.1).is_some());
         let first_row = table.minutes.len();
         table.groups.reserve(direct.len());
         for ((key, kind, _, start), end) in direct.iter().zip(ends) {
@@ -259,7 +288,11 @@ fn push(
     if group.start + group.rows > TABLE_ROWS_MAX {
         return Err(too_many());
     }
-    group.value = if decimals.is_some() { table.exact.len() } else { table.floats.len() };
+    group.value = if decimals.is_some() {
+        table.exact.len()
+    } else {
+        table.floats.len()
+    };
     for (minute, value) in rows {
         table.minutes.push(minute);
         match decimals {
@@ -290,7 +323,10 @@ fn push_rates(
             continue;
         };
         let rate = rate((*total, decimals), (*exposed, exposure_decimals));
-        rates.push((shape.label(*bucket, first_minute), i128::from(rate.to_bits())));
+        rates.push((
+            shape.label(*bucket, first_minute),
+            i128::from(rate.to_bits()),
+        ));
     }
     if rates.is_empty() {
         return Ok(());
@@ -320,7 +356,10 @@ pub struct NameCache<'n, 'a> {
 
 impl<'n, 'a> NameCache<'n, 'a> {
     pub fn new(names: &'n Names<'a>) -> Self {
-        NameCache { names, known: Default::default() }
+        NameCache {
+            names,
+            known: Default::default(),
+        }
     }
 
     fn group(&mut self, key: Key) -> Result<GroupRows> {

@@ -100,7 +100,7 @@ impl Window {
         // Days without an edge are answered by their aggregates.
         let edges = match self.width {
             None => 2,
-            Some(width) if width % DAY == 0 && self.origin % DAY == 0 => 2,
+            Some(width) if width.is_multiple_of(DAY) && self.origin.is_multiple_of(DAY) => 2,
             Some(width) if width > DAY => asked / u64::from(width) + 3,
             Some(_) => return asked,
         };
@@ -157,7 +157,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn window(from: u32, to: u32, width: Option<u32>) -> Window {
-        Window { from, to, origin: 0, width }
+        Window {
+            from,
+            to,
+            origin: 0,
+            width,
+        }
     }
 
     #[test]
@@ -178,10 +183,34 @@ mod tests {
             (window(0, 9_000, day), 1_440, 2_879, Whole(1)),
             (window(1_441, 9_000, day), 1_440, 2_879, Cut),
             (window(0, 9_000, Some(2_880)), 1_440, 2_879, Whole(0)),
-            (Window { from: 50, to: 900, origin: 50, width: hour }, 110, 169, Whole(1)),
-            (Window { from: 50, to: 900, origin: 50, width: hour }, 60, 119, Cut),
+            (
+                Window {
+                    from: 50,
+                    to: 900,
+                    origin: 50,
+                    width: hour,
+                },
+                110,
+                169,
+                Whole(1),
+            ),
+            (
+                Window {
+                    from: 50,
+                    to: 900,
+                    origin: 50,
+                    width: hour,
+                },
+                60,
+                119,
+                Cut,
+            ),
         ] {
-            assert_eq!(window.part(first, last), expected, "{window:?} {first} {last}");
+            assert_eq!(
+                window.part(first, last),
+                expected,
+                "{window:?} {first} {last}"
+            );
         }
     }
 
@@ -197,7 +226,11 @@ mod tests {
             (window(0, 12_000, Some(7_000)), true, 5_760),
             (window(20_000, 43_200, Some(60)), true, 0),
         ] {
-            assert_eq!(window.cells_to_decode(0, 14_399, 14_400, additive), expected, "{window:?}");
+            assert_eq!(
+                window.cells_to_decode(0, 14_399, 14_400, additive),
+                expected,
+                "{window:?}"
+            );
         }
     }
 

@@ -65,9 +65,16 @@ impl Snapshot {
         metric: &str,
     ) -> Result<Option<StoredSeries<'_>>> {
         let patterns = [release, branch, metric].map(|name| [Pattern::exactly(name)]);
-        let choice =
-            Choice { releases: &patterns[0], branches: &patterns[1], metrics: &patterns[2] };
-        let mut kind = self.state.catalogue.metric(metric).map(|metric| metric.kind);
+        let choice = Choice {
+            releases: &patterns[0],
+            branches: &patterns[1],
+            metrics: &patterns[2],
+        };
+        let mut kind = self
+            .state
+            .catalogue
+            .metric(metric)
+            .map(|metric| metric.kind);
         let (mut stored, mut lost) = (Vec::new(), Vec::new());
         for (segment, source) in self.state.segments.iter().zip(0..) {
             let meta = segment.meta();
@@ -75,18 +82,35 @@ impl Snapshot {
             if let Err(error) = check_lost(segment, &minutes, choice) {
                 lost.push((minutes, error));
             }
-            let Ok(series) = segment.series() else { continue };
+            let Ok(series) = segment.series() else {
+                continue;
+            };
             let index = series.find(release, branch, metric);
-            if let Some((index, entry)) = index.and_then(|index| Some((index, series.entry(index)?))) {
+            if let Some((index, entry)) =
+                index.and_then(|index| Some((index, series.entry(index)?)))
+            {
                 let (index, kind) = (index as u32, *kind.insert(entry.kind));
-                stored.push(Found { release: 0, branch: 0, metric: 0, source, index, kind });
+                stored.push(Found {
+                    release: 0,
+                    branch: 0,
+                    metric: 0,
+                    source,
+                    index,
+                    kind,
+                });
             }
         }
         let recent = self.series.find(release, branch, metric);
         let recent = recent.filter(|id| self.memtables().any(|memtable| memtable.contains(*id)));
         let kind = recent.map(|id| self.series.info(id).kind).or(kind);
         let none = stored.is_empty() && recent.is_none() && lost.is_empty();
-        let series = |kind| StoredSeries { snapshot: self, kind, stored, recent, lost };
+        let series = |kind| StoredSeries {
+            snapshot: self,
+            kind,
+            stored,
+            recent,
+            lost,
+        };
         Ok(kind.filter(|_| !none).map(series))
     }
 }
@@ -133,18 +157,29 @@ impl StoredSeries<'_> {
         }
         let minutes = window.from..window.to;
         self.check(&minutes)?;
-        let task = Task { kind: self.kind, aggregate: Aggregate::Total, window, wants_first: false };
+        let task = Task {
+            kind: self.kind,
+            aggregate: Aggregate::Total,
+            window,
+            wants_first: false,
+        };
         let near = segments_in(minutes, self.stored.len(), |index| self.bucket(index));
         let Cells { run, scratch, .. } = cells;
-        scan::read(self.snapshot, &self.stored[near], self.recent, &task, scratch, run)
+        scan::read(
+            self.snapshot,
+            &self.stored[near],
+            self.recent,
+            &task,
+            scratch,
+            run,
+        )
     }
 
     /// # Errors
     /// Where cells of these minutes can not be read or are lost.
     fn check(&self, minutes: &Range<u32>) -> Result<()> {
-        let lost = |(lost, _): &&(Range<u32>, Error)| {
-            lost.start < minutes.end && minutes.start < lost.end
-        };
+        let lost =
+            |(lost, _): &&(Range<u32>, Error)| lost.start < minutes.end && minutes.start < lost.end;
         if let Some((_, error)) = self.lost.iter().find(lost) {
             return Err(error.shared());
         }
@@ -171,7 +206,11 @@ impl StoredSeries<'_> {
         }
         let minutes = minute..minute + 1;
         self.check(&minutes)?;
-        let join = if self.kind == Kind::Gauge { Join::Last } else { Join::Add };
+        let join = if self.kind == Kind::Gauge {
+            Join::Last
+        } else {
+            Join::Add
+        };
         let mut cell = None;
         let mut add = |value: i128| -> Result<()> {
             cell = Some(match cell {
@@ -180,15 +219,22 @@ impl StoredSeries<'_> {
             });
             Ok(())
         };
-        let near = segments_in(minutes.clone(), self.stored.len(), |index| self.bucket(index));
+        let near = segments_in(minutes.clone(), self.stored.len(), |index| {
+            self.bucket(index)
+        });
         for found in &self.stored[near] {
-            let Some(segment) = state.segments.get(found.source as usize) else { continue };
+            let Some(segment) = state.segments.get(found.source as usize) else {
+                continue;
+            };
             let entry = segment.series()?.entry(found.index as usize);
-            if entry.is_none_or(|entry| !(entry.first_minute..=entry.last_minute).contains(&minute)) {
+            if entry.is_none_or(|entry| !(entry.first_minute..=entry.last_minute).contains(&minute))
+            {
                 continue;
             }
             let block = segment.block(found.index as usize)?;
-            let Some(index) = block.page_of_day(minute / MINUTES_PER_DAY) else { continue };
+            let Some(index) = block.page_of_day(minute / MINUTES_PER_DAY) else {
+                continue;
+            };
             block.decode(index, &mut page)?;
             let at = (minute % MINUTES_PER_DAY) as u16;
             if page.presence.get(at) {
@@ -200,7 +246,11 @@ impl StoredSeries<'_> {
                 })?;
             }
         }
-        for (memtable, id) in self.snapshot.memtables().zip(std::iter::repeat(self.recent)) {
+        for (memtable, id) in self
+            .snapshot
+            .memtables()
+            .zip(std::iter::repeat(self.recent))
+        {
             let Some(id) = id else { break };
             let mut value = None;
             memtable.visit(id, minutes.clone(), |_, at| value = Some(at));

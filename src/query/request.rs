@@ -38,7 +38,11 @@ pub struct GroupBy {
 
 impl GroupBy {
     /// A group for each series.
-    pub const ALL: GroupBy = GroupBy { release: true, branch: true, metric: true };
+    pub const ALL: GroupBy = GroupBy {
+        release: true,
+        branch: true,
+        metric: true,
+    };
 }
 
 impl Default for GroupBy {
@@ -210,8 +214,7 @@ impl Query<'_> {
         self
     }
 
-    /// At most so many threads; as many as there are processors unless said.
-    /// Only what is worth it uses more than one.
+    /// So many threads, whether it is worth it or not.
     #[cfg(test)]
     pub(super) fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
@@ -245,7 +248,9 @@ impl Query<'_> {
             && from > self.to
         {
             let to = self.to;
-            return Err(Error::invalid(format!("the minutes from {from} to {to} run backwards")));
+            return Err(Error::invalid(format!(
+                "the minutes from {from} to {to} run backwards"
+            )));
         }
         if let Some(ages) = &self.ages
             && ages.start > ages.end
@@ -256,9 +261,13 @@ impl Query<'_> {
         for metric in exact {
             self.defined(metric)?;
         }
-        let Some(exposure) = &self.per else { return Ok(()) };
+        let Some(exposure) = &self.per else {
+            return Ok(());
+        };
         if self.aggregate != Aggregate::Total {
-            return Err(Error::invalid("a rate is made of totals and of nothing else"));
+            return Err(Error::invalid(
+                "a rate is made of totals and of nothing else",
+            ));
         }
         if self.defined(exposure)? == Kind::Gauge {
             return Err(Error::invalid(format!(
@@ -267,10 +276,14 @@ impl Query<'_> {
         }
         for metric in self.metrics.iter().filter_map(Pattern::exact) {
             if metric == exposure {
-                return Err(Error::invalid(format!("{metric:?} can not be a rate of itself")));
+                return Err(Error::invalid(format!(
+                    "{metric:?} can not be a rate of itself"
+                )));
             }
             if self.defined(metric)? == Kind::Gauge {
-                return Err(Error::invalid(format!("{metric:?} is a gauge: it has no rate")));
+                return Err(Error::invalid(format!(
+                    "{metric:?} is a gauge: it has no rate"
+                )));
             }
         }
         Ok(())
@@ -280,13 +293,19 @@ impl Query<'_> {
         let found = self.snapshot.state.catalogue.metric(metric);
         found.map(|metric| metric.kind).ok_or_else(|| {
             let shown: String = metric.chars().take(64).collect();
-            Error::new(ErrorKind::NotFound, format!("the metric {shown:?} is not defined"))
+            Error::new(
+                ErrorKind::NotFound,
+                format!("the metric {shown:?} is not defined"),
+            )
         })
     }
 
     /// The absolute minutes asked for that can hold anything.
     pub(super) fn minutes(&self) -> Range<u32> {
-        let from = self.from.map_or(0, Minute::get).max(self.snapshot.state.floor);
+        let from = self
+            .from
+            .map_or(0, Minute::get)
+            .max(self.snapshot.state.floor);
         let to = self.to.min(self.as_of.unwrap_or(Minute::END)).get();
         from..to.max(from)
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::model::{Decimal, Minute, Name};
-use crate::query::accumulate::{float};
+use crate::query::accumulate::float;
 
 /// How a table tells time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +154,10 @@ impl Table {
             values: {
                 let range = group.value..group.value + group.rows;
                 match group.decimals {
-                    Some(decimals) => Values::Exact { units: slice(&self.exact, range), decimals },
+                    Some(decimals) => Values::Exact {
+                        units: slice(&self.exact, range),
+                        decimals,
+                    },
                     None => Values::Float(slice(&self.floats, range)),
                 }
             },
@@ -164,23 +167,26 @@ impl Table {
     /// The group of these names, `*` for those not grouped by.
     #[must_use]
     pub fn group(&self, release: &str, branch: &str, metric: &str) -> Option<Group<'_>> {
-        self.groups().find(|group| {
-            (group.release, group.branch, group.metric) == (release, branch, metric)
-        })
+        self.groups()
+            .find(|group| (group.release, group.branch, group.metric) == (release, branch, metric))
     }
 
     /// The rows, sorted by release, branch, metric and minute.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.groups().flat_map(|group| {
-            group.minutes.iter().enumerate().filter_map(move |(index, minute)| {
-                Some(Row {
-                    release: group.release,
-                    branch: group.branch,
-                    metric: group.metric,
-                    minute: *minute,
-                    value: group.values.get(index)?,
+            group
+                .minutes
+                .iter()
+                .enumerate()
+                .filter_map(move |(index, minute)| {
+                    Some(Row {
+                        release: group.release,
+                        branch: group.branch,
+                        metric: group.metric,
+                        minute: *minute,
+                        value: group.values.get(index)?,
+                    })
                 })
-            })
         })
     }
 
@@ -227,7 +233,10 @@ impl Values<'_> {
         match self {
             Values::Exact { units, decimals } => {
                 let units = *units.get(index)?;
-                Some(Value::Exact(Decimal { units, decimals: *decimals }))
+                Some(Value::Exact(Decimal {
+                    units,
+                    decimals: *decimals,
+                }))
             }
             Values::Float(values) => values.get(index).copied().map(Value::Float),
         }
@@ -264,7 +273,11 @@ impl fmt::Display for Value {
 
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} is a decision metric and held back", self.metric, self.release)?;
+        write!(
+            f,
+            "{} of {} is a decision metric and held back",
+            self.metric, self.release
+        )?;
         match self.opens_at {
             Some(minute) => write!(f, " until {minute}"),
             None => f.write_str(" for ever"),

@@ -97,12 +97,18 @@ pub fn read(
     let mut recent_minutes = recent.map_or(0..0, |id| recent_span(snapshot, id, &task.window));
     let mut stored = stored.iter().peekable();
     let mut sources = Vec::with_capacity(stored.len());
-    let bucket_of = |found: &Found| segments.get(found.source as usize).map(|one| one.meta().bucket);
+    let bucket_of = |found: &Found| {
+        segments
+            .get(found.source as usize)
+            .map(|one| one.meta().bucket)
+    };
     loop {
         let next_stored = stored.peek().and_then(|found| bucket_of(found));
-        let next_recent = (!recent_minutes.is_empty())
-            .then_some(recent_minutes.start / MINUTES_PER_BUCKET);
-        let Some(bucket) = earlier(next_stored, next_recent) else { return Ok(()) };
+        let next_recent =
+            (!recent_minutes.is_empty()).then_some(recent_minutes.start / MINUTES_PER_BUCKET);
+        let Some(bucket) = earlier(next_stored, next_recent) else {
+            return Ok(());
+        };
         sources.clear();
         while let Some(found) = stored.next_if(|found| bucket_of(found) == Some(bucket)) {
             let segment: &Segment = &segments[found.source as usize];
@@ -110,7 +116,11 @@ pub fn read(
             if let Some(entry) = segment.series()?.entry(index)
                 && task.window.touches(entry.first_minute, entry.last_minute)
             {
-                sources.push(Source { segment, index, entry });
+                sources.push(Source {
+                    segment,
+                    index,
+                    entry,
+                });
             }
         }
         scratch.cells.clear();
@@ -126,7 +136,9 @@ pub fn read(
 
 /// The minutes of the window in which a series may have cells in memtables.
 fn recent_span(snapshot: &Snapshot, id: u32, window: &Window) -> Range<u32> {
-    let spans = snapshot.memtables().filter_map(|memtable| memtable.series_span(id));
+    let spans = snapshot
+        .memtables()
+        .filter_map(|memtable| memtable.series_span(id));
     let span = spans.reduce(|left, right| (left.0.min(right.0), left.1.max(right.1)));
     span.map_or(0..0, |(first, last)| window.clip(first..last + 1))
 }
@@ -142,11 +154,17 @@ fn collect(
     let mut sources = 0;
     for memtable in snapshot.memtables() {
         let before = cells.len();
-        memtable.visit(id, minutes.clone(), |minute, value| cells.push((minute, value)));
+        memtable.visit(id, minutes.clone(), |minute, value| {
+            cells.push((minute, value))
+        });
         sources += usize::from(cells.len() > before);
     }
     if sources > 1 {
-        let join = if kind == Kind::Gauge { Join::Last } else { Join::Add };
+        let join = if kind == Kind::Gauge {
+            Join::Last
+        } else {
+            Join::Add
+        };
         let mut failed = Ok(());
         cells.sort_by_key(|cell| cell.0);
         cells.dedup_by(|next, kept| {
@@ -176,15 +194,21 @@ fn read_bucket(
         return Err(Error::corruption("a series is of two kinds"));
     }
     let cells = std::mem::take(&mut scratch.cells);
-    let recent = cells.first().zip(cells.last()).map(|(first, last)| (first.0, last.0));
-    let spans = sources.iter().map(|source| (source.entry.first_minute, source.entry.last_minute));
+    let recent = cells
+        .first()
+        .zip(cells.last())
+        .map(|(first, last)| (first.0, last.0));
+    let spans = sources
+        .iter()
+        .map(|source| (source.entry.first_minute, source.entry.last_minute));
     let spans = spans.chain(recent);
     let Some((first, last)) = spans.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1))) else {
         scratch.cells = cells;
         return Ok(());
     };
     if task.wants_first && run.first_minute.is_none() {
-        run.first_minute = first_minute(sources, recent.map(|span| span.0), window, scratch)?;
+        let first = first_minute(sources, recent.map(|span| span.0), window, scratch)?;
+        run.first_minute = first.map(|minute| minute - window.origin);
     }
     let only = window.only_bucket(first, last);
     let alone = sources.len() == 1 && cells.is_empty();
@@ -209,7 +233,9 @@ fn read_bucket(
         });
         failed?;
     }
-    let blocks = sources.iter().map(|source| source.segment.block(source.index));
+    let blocks = sources
+        .iter()
+        .map(|source| source.segment.block(source.index));
     let blocks = blocks.collect::<Result<Vec<_>>>()?;
     let result = read_days(&blocks, &cells, first..last + 1, task, scratch, run);
     scratch.cells = cells;
@@ -225,7 +251,7 @@ fn read_days(
     scratch: &mut Scratch,
     run: &mut Run,
 ) -> Result<()> {
-    let minutes = task.window.clip(minutes);
+    let (span, minutes) = (minutes.clone(), task.window.clip(minutes));
     if minutes.is_empty() || blocks.is_empty() && cells.is_empty() {
         return Ok(());
     }
@@ -236,28 +262,33 @@ fn read_days(
         cells = later;
         scratch.pages.clear();
         for (index, block) in blocks.iter().enumerate() {
-            scratch.pages.extend(block.page_of_day(day).map(|page| (index, page)));
+            scratch
+                .pages
+                .extend(block.page_of_day(day).map(|page| (index, page)));
         }
         if !scratch.pages.is_empty() || !today.is_empty() {
-            read_day(blocks, today, day, task, scratch, run)?;
+            let start = day * MINUTES_PER_DAY;
+            let (first, last) = (span.start.max(start), span.end.min(end) - 1);
+            let only = task.window.only_bucket(first, last);
+            read_day(blocks, today, start, only, task, scratch, run)?;
         }
     }
     Ok(())
 }
 
-/// Reads one day from everything that has a part of it.
+/// Reads the day that begins at `start` from everything that has a part of it;
+/// `only` is the bucket of all of these, if it is one.
 fn read_day(
     blocks: &[Block<'_>],
     cells: &[(u32, i128)],
-    day: u32,
+    start: u32,
+    only: Option<u32>,
     task: &Task,
     scratch: &mut Scratch,
     run: &mut Run,
 ) -> Result<()> {
     let (window, join) = (&task.window, task.join());
-    let start = day * MINUTES_PER_DAY;
     let alone = scratch.pages.len() == 1 && cells.is_empty();
-    let only = window.only_bucket(start, start + MINUTES_PER_DAY - 1);
     let mut page = scratch.page.take().unwrap_or(Page::new(family(task.kind)));
     if alone || only.is_some() && task.additive() {
         for (block, index) in &scratch.pages {
@@ -270,12 +301,14 @@ fn read_day(
                 (Part::Whole(bucket), Some(info)) => run.push(bucket, task.of_page(&info), join)?,
                 (Part::Cut, Some(_)) => {
                     block.decode(*index, &mut page)?;
-                    fold(&page, start, task, run)?;
+                    fold(&page, start, only, task, run)?;
                 }
             }
         }
         if let Some(bucket) = only {
-            cells.iter().try_for_each(|(_, value)| run.push(bucket, *value, join))?;
+            cells
+                .iter()
+                .try_for_each(|(_, value)| run.push(bucket, *value, join))?;
         }
     } else {
         for (block, index) in &scratch.pages {
@@ -283,23 +316,35 @@ fn read_day(
             scratch.merge.add_page(&page, task.kind)?;
         }
         for (minute, value) in cells {
-            scratch.merge.add((minute - start) as u16, *value, task.kind)?;
+            scratch
+                .merge
+                .add((minute - start) as u16, *value, task.kind)?;
         }
-        fold(&scratch.merge.take(task.kind), start, task, run)?;
+        fold(&scratch.merge.take(task.kind), start, only, task, run)?;
     }
     scratch.page = Some(page);
     Ok(())
 }
 
-/// Adds the cells of a day to their buckets.
-fn fold(page: &Page, start: u32, task: &Task, run: &mut Run) -> Result<()> {
+/// Adds the cells of a day to their buckets. Where all of the day is in one,
+/// there may be something in it already.
+fn fold(
+    page: &Page,
+    start: u32,
+    only: Option<u32>,
+    task: &Task,
+    run: &mut Run,
+) -> Result<()> {
     let window = &task.window;
     let minutes = window.clip(start..start + MINUTES_PER_DAY);
-    if window.width == Some(1) && task.aggregate != Aggregate::Cells {
+    if window.width == Some(1) && only.is_none() && task.aggregate != Aggregate::Cells {
         extend(page, start, minutes, window.origin, run);
         return Ok(());
     }
-    let (mut minute, mut from) = (minutes.start, page.presence.rank((minutes.start - start) as u16));
+    let (mut minute, mut from) = (
+        minutes.start,
+        page.presence.rank((minutes.start - start) as u16),
+    );
     while minute < minutes.end {
         let bucket = window.bucket(minute);
         minute = window.bucket_end(bucket).min(minutes.end);
@@ -319,18 +364,25 @@ fn extend(page: &Page, start: u32, minutes: Range<u32>, origin: u32, run: &mut R
     let from = page.presence.rank(within.start);
     let to = page.presence.rank(within.end);
     if to - from == within.len() {
-        run.buckets.extend(minutes.start - origin..minutes.end - origin);
+        run.buckets
+            .extend(minutes.start - origin..minutes.end - origin);
     } else {
         let present = page.presence.iter().skip(from).take(to - from);
-        run.buckets.extend(present.map(|minute| start + u32::from(minute) - origin));
+        run.buckets
+            .extend(present.map(|minute| start + u32::from(minute) - origin));
     }
     match &page.column {
         Column::Ints(values) => {
-            run.values.extend(values[from..to].iter().map(|value| i128::from(*value)));
+            run.values
+                .extend(values[from..to].iter().map(|value| i128::from(*value)));
         }
         Column::Wides(values) => run.values.extend_from_slice(&values[from..to]),
         Column::Floats(values) => {
-            run.values.extend(values[from..to].iter().map(|value| i128::from(value.to_bits())));
+            run.values.extend(
+                values[from..to]
+                    .iter()
+                    .map(|value| i128::from(value.to_bits())),
+            );
         }
     }
 }
@@ -357,8 +409,11 @@ fn aggregate(column: &Column, cells: Range<usize>, aggregate: Aggregate) -> Resu
             Ok(extreme.copied().unwrap_or(0).into())
         }
         Column::Wides(values) => {
-            let (first, rest) = values[cells].split_first().map_or((0, &[][..]), |(a, b)| (*a, b));
-            rest.iter().try_fold(first, |all, value| join.apply(all, *value))
+            let (first, rest) = values[cells]
+                .split_first()
+                .map_or((0, &[][..]), |(a, b)| (*a, b));
+            rest.iter()
+                .try_fold(first, |all, value| join.apply(all, *value))
         }
         Column::Floats(values) => {
             let values = values[cells].iter().copied();
@@ -415,17 +470,28 @@ pub fn first_cell(
     from: u32,
     scratch: &mut Scratch,
 ) -> Result<Option<u32>> {
-    let window = Window { from, to: u32::MAX, origin: 0, width: None };
+    let window = Window {
+        from,
+        to: u32::MAX,
+        origin: 0,
+        width: None,
+    };
     if found.source == MEMTABLES {
         let mut cells = Vec::new();
         let minutes = recent_span(snapshot, found.index, &window);
         collect(snapshot, found.index, minutes, found.kind, &mut cells)?;
         return Ok(cells.first().map(|cell| cell.0));
     }
-    let Some(segment) = snapshot.state.segments.get(found.source as usize) else { return Ok(None) };
+    let Some(segment) = snapshot.state.segments.get(found.source as usize) else {
+        return Ok(None);
+    };
     let index = found.index as usize;
     let entry = segment.series()?.entry(index);
     let source = entry.filter(|entry| entry.last_minute >= from);
-    let source = source.map(|entry| Source { segment, index, entry });
+    let source = source.map(|entry| Source {
+        segment,
+        index,
+        entry,
+    });
     first_minute(source.as_slice(), None, &window, scratch)
 }

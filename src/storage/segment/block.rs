@@ -66,12 +66,6 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Release, branch and metric.
-    #[must_use]
-    pub fn key(&self) -> (&'a str, &'a str, &'a str) {
-        self.series.key_of(&self.entry)
-    }
-
     /// How the values merge.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -138,15 +132,6 @@ impl<'a> Block<'a> {
         let page = self.page_entry(index)?;
         self.read_page(&page, out)
             .map_err(|damage| damage.to_error())
-    }
-
-    /// What the cold pages share, parsed at the first call; `None` where all
-    /// pages are hot.
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::Corruption`] where it can not be parsed.
-    pub fn cold(&self) -> Result<Option<&ColdMeta>> {
-        self.read_cold().map_err(|damage| damage.to_error())
     }
 
     pub(super) fn read_cold(&self) -> Result<Option<&ColdMeta>, Damage> {

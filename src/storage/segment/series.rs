@@ -57,21 +57,6 @@ impl SeriesIndex {
         self.dictionary.find(sort, name)
     }
 
-    /// The names of releases, in order.
-    pub fn release_names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names(Sort::Release)
-    }
-
-    /// The names of branches, in order.
-    pub fn branch_names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names(Sort::Branch)
-    }
-
-    /// The names of metrics, in order.
-    pub fn metric_names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names(Sort::Metric)
-    }
-
     /// Release, branch and metric of the series at `index`.
     #[must_use]
     pub fn key(&self, index: usize) -> Option<(&str, &str, &str)> {
@@ -129,23 +114,6 @@ impl SeriesIndex {
         );
         let index = self.directory.partition(|other| other < key);
         (self.entry(index)?.key() == key).then_some(index)
-    }
-
-    /// All series of the release of that index.
-    #[must_use]
-    pub fn range_of_release(&self, release: u32) -> Range<usize> {
-        let start = self.directory.partition(|other| other.0 < release);
-        let end = self.directory.partition(|other| other.0 <= release);
-        start..end
-    }
-
-    /// All series of the branch of that index in the release of that index.
-    #[must_use]
-    pub fn range_of_branch(&self, release: u32, branch: u32) -> Range<usize> {
-        let key = (release, branch);
-        let start = self.directory.partition(|other| (other.0, other.1) < key);
-        let end = self.directory.partition(|other| (other.0, other.1) <= key);
-        start..end
     }
 
     /// What was wrong with dictionary and directory.

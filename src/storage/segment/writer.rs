@@ -265,9 +265,6 @@ impl<'a> SegmentWriter<'a> {
         })
     }
 
-    /// Gives up: the file is removed, as by a drop.
-    pub fn abort(self) {}
-
     /// The key by its names' indices, which must come after the last one's.
     fn next_key(&self, key: &SeriesKey) -> Result<(u32, u32, u32)> {
         let find = |sort, name: &Name| {
