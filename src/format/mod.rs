@@ -11,6 +11,7 @@ pub mod block;
 pub mod block_prefix;
 pub mod checksum;
 pub mod columns;
+pub mod definitions;
 pub mod dictionary;
 pub mod dictionary_copy;
 pub mod directory;
