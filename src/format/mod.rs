@@ -1,9 +1,5 @@
 //! On-disk structures, one a file: size, encode, decode, validate. No I/O.
 //! The normative text is `docs/format/`.
-#![cfg_attr(
-    not(test),
-    allow(dead_code, reason = "used by the engine, which is yet to come")
-)]
 
 pub mod audit;
 pub mod batch;

@@ -328,13 +328,7 @@ fn read_day(
 
 /// Adds the cells of a day to their buckets. Where all of the day is in one,
 /// there may be something in it already.
-fn fold(
-    page: &Page,
-    start: u32,
-    only: Option<u32>,
-    task: &Task,
-    run: &mut Run,
-) -> Result<()> {
+fn fold(page: &Page, start: u32, only: Option<u32>, task: &Task, run: &mut Run) -> Result<()> {
     let window = &task.window;
     let minutes = window.clip(start..start + MINUTES_PER_DAY);
     if window.width == Some(1) && only.is_none() && task.aggregate != Aggregate::Cells {

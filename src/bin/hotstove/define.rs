@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 use hotstove::limits::DECIMALS_MAX;
-use hotstove::{Batch, Branch, Catalogue, Kind, Metric, Minute, Name, Options, Release, Role, Worse};
+use hotstove::{
+    Batch, Branch, Catalogue, Kind, Metric, Minute, Name, Options, Release, Role, Worse,
+};
 
 use crate::failure::{Failure, Result, note};
 use crate::{clock, open};
@@ -151,7 +153,9 @@ impl Define {
                 let said = arguments.decimals.is_some();
                 let metric = arguments.metric()?;
                 // What is wrong by itself must not leave a new store behind.
-                Catalogue::default().define_metric(&metric).map_err(failed)?;
+                Catalogue::default()
+                    .define_metric(&metric)
+                    .map_err(failed)?;
                 let store = make()?;
                 store
                     .define(|catalogue| define_metric(catalogue, metric, said))
@@ -160,7 +164,9 @@ impl Define {
             }
             What::Release(arguments) => {
                 let release = arguments.release();
-                Catalogue::default().define_release(&release).map_err(failed)?;
+                Catalogue::default()
+                    .define_release(&release)
+                    .map_err(failed)?;
                 let store = make()?;
                 store.define_release(&release).map_err(failed)?;
                 open::close(&path, store)?;

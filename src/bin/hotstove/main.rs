@@ -40,6 +40,7 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one value a process")]
 enum Command {
     Define(define::Define),
     Import(import::Import),

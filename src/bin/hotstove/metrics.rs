@@ -11,17 +11,50 @@ use crate::open;
 use crate::print::{Align, Column, Format, Listing, float};
 
 const COLUMNS: &[Column] = &[
-    Column { title: "metric", align: Align::Name },
-    Column { title: "kind", align: Align::Left },
-    Column { title: "decimals", align: Align::Right },
-    Column { title: "unit", align: Align::Left },
-    Column { title: "role", align: Align::Left },
-    Column { title: "worse", align: Align::Left },
-    Column { title: "per", align: Align::Name },
-    Column { title: "must_differ", align: Align::Right },
-    Column { title: "burst_minutes", align: Align::Right },
-    Column { title: "burst_events", align: Align::Right },
-    Column { title: "independent", align: Align::Left },
+    Column {
+        title: "metric",
+        align: Align::Name,
+    },
+    Column {
+        title: "kind",
+        align: Align::Left,
+    },
+    Column {
+        title: "decimals",
+        align: Align::Right,
+    },
+    Column {
+        title: "unit",
+        align: Align::Left,
+    },
+    Column {
+        title: "role",
+        align: Align::Left,
+    },
+    Column {
+        title: "worse",
+        align: Align::Left,
+    },
+    Column {
+        title: "per",
+        align: Align::Name,
+    },
+    Column {
+        title: "must_differ",
+        align: Align::Right,
+    },
+    Column {
+        title: "burst_minutes",
+        align: Align::Right,
+    },
+    Column {
+        title: "burst_events",
+        align: Align::Right,
+    },
+    Column {
+        title: "independent",
+        align: Align::Left,
+    },
 ];
 
 /// List the metrics declared.
@@ -40,7 +73,10 @@ impl Metrics {
             .snapshot()
             .map_err(|error| Failure::store(&self.store, &error))?;
         let rows = snapshot.catalogue().metrics().map(row).collect();
-        let listing = Listing { columns: COLUMNS, rows };
+        let listing = Listing {
+            columns: COLUMNS,
+            rows,
+        };
         listing.print(Format::or_default(self.format))?;
         Ok(ExitCode::SUCCESS)
     }

@@ -12,14 +12,38 @@ use crate::open;
 use crate::print::{Align, Column, Format, Listing, float};
 
 const COLUMNS: &[Column] = &[
-    Column { title: "release", align: Align::Name },
-    Column { title: "branch", align: Align::Name },
-    Column { title: "control", align: Align::Left },
-    Column { title: "share", align: Align::Right },
-    Column { title: "public_from", align: Align::Left },
-    Column { title: "decision_weeks", align: Align::Right },
-    Column { title: "first_minute", align: Align::Left },
-    Column { title: "cells", align: Align::Right },
+    Column {
+        title: "release",
+        align: Align::Name,
+    },
+    Column {
+        title: "branch",
+        align: Align::Name,
+    },
+    Column {
+        title: "control",
+        align: Align::Left,
+    },
+    Column {
+        title: "share",
+        align: Align::Right,
+    },
+    Column {
+        title: "public_from",
+        align: Align::Left,
+    },
+    Column {
+        title: "decision_weeks",
+        align: Align::Right,
+    },
+    Column {
+        title: "first_minute",
+        align: Align::Left,
+    },
+    Column {
+        title: "cells",
+        align: Align::Right,
+    },
 ];
 
 /// List releases and their branches: those declared, and those with data.
@@ -44,8 +68,13 @@ impl Releases {
         let failed = |error| Failure::store(&self.store, &error);
         let snapshot = open::reader(&self.store)?.snapshot().map_err(failed)?;
         let branches = branches(&snapshot).map_err(failed)?;
-        let rows = branches.iter().map(|((release, branch), data)| row(&snapshot, release, branch, *data));
-        let listing = Listing { columns: COLUMNS, rows: rows.collect() };
+        let rows = branches
+            .iter()
+            .map(|((release, branch), data)| row(&snapshot, release, branch, *data));
+        let listing = Listing {
+            columns: COLUMNS,
+            rows: rows.collect(),
+        };
         listing.print(Format::or_default(self.format))?;
         Ok(ExitCode::SUCCESS)
     }
@@ -55,7 +84,11 @@ impl Releases {
 /// without a name.
 fn branches(snapshot: &Snapshot) -> hotstove::Result<BTreeMap<(String, String), Data>> {
     let mut branches = BTreeMap::new();
-    let by = GroupBy { release: true, branch: true, metric: false };
+    let by = GroupBy {
+        release: true,
+        branch: true,
+        metric: false,
+    };
     // How many cells a held metric has tells nothing of its values.
     let counts = snapshot
         .query()
@@ -77,10 +110,15 @@ fn branches(snapshot: &Snapshot) -> hotstove::Result<BTreeMap<(String, String), 
     for release in snapshot.catalogue().releases() {
         let name = release.name.to_string();
         for branch in &release.branches {
-            branches.entry((name.clone(), branch.name.to_string())).or_default();
+            branches
+                .entry((name.clone(), branch.name.to_string()))
+                .or_default();
         }
         let from = (name.clone(), String::new());
-        let known = branches.range(from.clone()..).next().is_some_and(|((known, _), _)| *known == name);
+        let known = branches
+            .range(from.clone()..)
+            .next()
+            .is_some_and(|((known, _), _)| *known == name);
         if !known {
             branches.insert(from, Data::default());
         }
@@ -91,7 +129,12 @@ fn branches(snapshot: &Snapshot) -> hotstove::Result<BTreeMap<(String, String), 
 fn row(snapshot: &Snapshot, release: &str, branch: &str, data: Data) -> Vec<String> {
     let declared = snapshot.catalogue().release(release);
     let share = declared
-        .and_then(|release| release.branches.iter().find(|known| known.name.as_str() == branch))
+        .and_then(|release| {
+            release
+                .branches
+                .iter()
+                .find(|known| known.name.as_str() == branch)
+        })
         .and_then(|branch| branch.share);
     let control = declared.and_then(|release| release.control.as_deref());
     let public_from = declared.and_then(|release| release.public_from);
@@ -99,10 +142,15 @@ fn row(snapshot: &Snapshot, release: &str, branch: &str, data: Data) -> Vec<Stri
     vec![
         release.to_owned(),
         branch.to_owned(),
-        control.filter(|control| *control == branch).map_or("", |_| "yes").to_owned(),
+        control
+            .filter(|control| *control == branch)
+            .map_or("", |_| "yes")
+            .to_owned(),
         share.map_or(String::new(), float),
         minute(public_from),
-        declared.map_or(String::new(), |release| release.decision_weeks().to_string()),
+        declared.map_or(String::new(), |release| {
+            release.decision_weeks().to_string()
+        }),
         minute(data.first_minute),
         data.cells.to_string(),
     ]

@@ -28,7 +28,12 @@ impl Repair {
         for action in &repaired.actions {
             note(action);
         }
-        answer(|out| repaired.damage.iter().try_for_each(|damage| writeln!(out, "{damage}")))?;
+        answer(|out| {
+            repaired
+                .damage
+                .iter()
+                .try_for_each(|damage| writeln!(out, "{damage}"))
+        })?;
         match repaired.damage.len() as u64 {
             0 => note("nothing is damaged"),
             damages => note(format_args!(

@@ -38,7 +38,7 @@ impl Retain {
         let store = open::writer(&self.store)?;
         let retained = match (self.what.before, &self.what.release) {
             (Some(minute), _) => store.retain_before(minute),
-            (None, Some(glob)) => store.retain_releases(&glob.pattern),
+            (None, Some(glob)) => store.retain_without(&glob.pattern),
             (None, None) => return Err(Failure::Usage("--before or --release is needed".into())),
         };
         let retained = retained.map_err(failed)?;

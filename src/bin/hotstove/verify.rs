@@ -30,7 +30,12 @@ impl Verify {
         for what in &found.notes {
             note(what);
         }
-        answer(|out| found.damage.iter().try_for_each(|damage| writeln!(out, "{damage}")))?;
+        answer(|out| {
+            found
+                .damage
+                .iter()
+                .try_for_each(|damage| writeln!(out, "{damage}"))
+        })?;
         let (files, size) = (grouped(found.files as u64), bytes(found.bytes));
         if found.is_sound() {
             note(format_args!("{files} files with {size} are sound"));

@@ -14,8 +14,9 @@ fn filled() -> SimDisk {
     let store = open(&disk);
     for day in [0, 1] {
         for branch in ["x", "y"] {
-            let cells: Vec<(u32, u64)> =
-                (0..700).map(|at| (BASE + day * 1_440 + at, u64::from(at * at % 61))).collect();
+            let cells: Vec<(u32, u64)> = (0..700)
+                .map(|at| (BASE + day * 1_440 + at, u64::from(at * at % 61)))
+                .collect();
             write(&store, ("a", branch, "crashes"), &cells);
         }
     }
@@ -25,8 +26,11 @@ fn filled() -> SimDisk {
 }
 
 fn segments(disk: &SimDisk) -> Vec<String> {
-    let mut names: Vec<String> =
-        disk.names().into_iter().filter(|name| name.starts_with("segment-")).collect();
+    let mut names: Vec<String> = disk
+        .names()
+        .into_iter()
+        .filter(|name| name.starts_with("segment-"))
+        .collect();
     names.sort();
     names
 }
@@ -42,15 +46,25 @@ fn a_flipped_bit_costs_the_queries_that_need_it() {
     for at in (0..length).step_by(7) {
         let disk = whole.kill();
         disk.flip_bit(file, at * 8 + 3).unwrap();
-        let Ok(reader) = Reader::open_on(Arc::new(disk.read_only())) else { continue };
+        let Ok(reader) = Reader::open_on(Arc::new(disk.read_only())) else {
+            continue;
+        };
         let snapshot = reader.snapshot().unwrap();
         let ask = |branch: &str, day: u32| {
             let query = snapshot.query().branches(&Pattern::exactly(branch));
             let from = BASE + day * 1_440;
-            query.from(minute(from)).to(minute(from + 1_000)).every(Every::Minutes(1)).run()
+            query
+                .from(minute(from))
+                .to(minute(from + 1_000))
+                .every(Every::Minutes(1))
+                .run()
         };
         for branch in ["x", "y"] {
-            assert_eq!(ask(branch, 1).unwrap().len(), 700, "the other segment, flip at {at}");
+            assert_eq!(
+                ask(branch, 1).unwrap().len(),
+                700,
+                "the other segment, flip at {at}"
+            );
         }
         let failed = ["x", "y"].map(|branch| {
             let found = ask(branch, 0);
@@ -97,9 +111,29 @@ fn a_segment_that_does_not_open_fails_its_minutes_alone() {
     let snapshot = reader.snapshot().unwrap();
     assert_eq!(snapshot.state.broken.len(), 1);
     let error = snapshot.query().run().unwrap_err();
-    assert_eq!((error.kind(), error.file()), (ErrorKind::Corruption, Some(names[0].as_str())));
-    assert_eq!(snapshot.query().from(minute(BASE + 1_440)).run().unwrap().len(), 1_400);
-    assert_eq!(snapshot.query().by_age().ages(1_340..9_000).run().unwrap().len(), 1_400);
+    assert_eq!(
+        (error.kind(), error.file()),
+        (ErrorKind::Corruption, Some(names[0].as_str()))
+    );
+    assert_eq!(
+        snapshot
+            .query()
+            .from(minute(BASE + 1_440))
+            .run()
+            .unwrap()
+            .len(),
+        1_400
+    );
+    assert_eq!(
+        snapshot
+            .query()
+            .by_age()
+            .ages(1_340..9_000)
+            .run()
+            .unwrap()
+            .len(),
+        1_400
+    );
     let series = snapshot.find(&key("a", "x", "crashes")).unwrap().unwrap();
     assert!(series.get(minute(BASE)).is_err());
     assert!(series.get(minute(BASE + 1_440)).is_ok());

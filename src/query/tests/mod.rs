@@ -36,7 +36,11 @@ pub fn minute(minutes: u32) -> Minute {
 }
 
 pub fn key(release: &str, branch: &str, metric: &str) -> SeriesKey {
-    SeriesKey { release: name(release), branch: name(branch), metric: name(metric) }
+    SeriesKey {
+        release: name(release),
+        branch: name(branch),
+        metric: name(metric),
+    }
 }
 
 /// Releases `a` and `b` went public at known minutes, `c` did not.
@@ -58,7 +62,9 @@ pub fn open(disk: &SimDisk) -> Store {
             for metric in &metrics {
                 catalogue.define_metric(metric)?;
             }
-            releases.iter().try_for_each(|release| catalogue.define_release(release).map(drop))
+            releases
+                .iter()
+                .try_for_each(|release| catalogue.define_release(release).map(drop))
         })
         .unwrap();
     store
@@ -82,9 +88,15 @@ pub fn write(store: &Store, (release, branch, metric): (&str, &str, &str), cells
 pub fn lines(table: &Table) -> Vec<String> {
     table
         .rows()
-        .map(|Row { release, branch, metric, minute, value }| {
-            format!("{release} {branch} {metric} {minute} {value}")
-        })
+        .map(
+            |Row {
+                 release,
+                 branch,
+                 metric,
+                 minute,
+                 value,
+             }| { format!("{release} {branch} {metric} {minute} {value}") },
+        )
         .collect()
 }
 

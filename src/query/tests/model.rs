@@ -63,7 +63,9 @@ fn public(release: &str) -> Option<u32> {
 
 /// `*` at the end is all the tests need of globs.
 fn matches(pattern: &str, name: &str) -> bool {
-    pattern.strip_suffix('*').map_or(pattern == name, |prefix| name.starts_with(prefix))
+    pattern
+        .strip_suffix('*')
+        .map_or(pattern == name, |prefix| name.starts_with(prefix))
 }
 
 impl Model {
@@ -92,7 +94,9 @@ impl Model {
 
     fn opens_at(&self, release: &str) -> u32 {
         let own = self.cells.iter().filter(|(series, _)| series.0 == release);
-        let first = own.filter_map(|(_, cells)| cells.keys().next().copied()).min();
+        let first = own
+            .filter_map(|(_, cells)| cells.keys().next().copied())
+            .min();
         public(release).or(first).unwrap() + 10_080
     }
 
@@ -104,7 +108,9 @@ impl Model {
             if role == Role::Decision
                 && question.asks(release, branch, metric)
                 && !question.overriding
-                && question.as_of.is_none_or(|now| now < self.opens_at(release))
+                && question
+                    .as_of
+                    .is_none_or(|now| now < self.opens_at(release))
             {
                 pairs.insert((release.clone(), metric.clone()));
             }
@@ -128,13 +134,22 @@ impl Model {
             let exposure = question.per && metric == "hours";
             let asked = question.asks(release, branch, metric)
                 || exposure && question.asks(release, branch, "");
-            let held = answer.held.iter().any(|held| held.0 == *release && held.1 == *metric);
+            let held = answer
+                .held
+                .iter()
+                .any(|held| held.0 == *release && held.1 == *metric);
             if !asked || held || question.per && kind(metric) == Kind::Gauge {
                 continue;
             }
-            let Some((minutes, origin)) = question.minutes(release) else { continue };
-            let minutes = minutes.start.max(self.floor)..minutes.end.max(minutes.start).max(self.floor);
-            let cells: Vec<(u32, i128)> = cells.range(minutes).map(|(at, bits)| (*at, *bits)).collect();
+            let Some((minutes, origin)) = question.minutes(release) else {
+                continue;
+            };
+            let minutes =
+                minutes.start.max(self.floor)..minutes.end.max(minutes.start).max(self.floor);
+            let cells: Vec<(u32, i128)> = cells
+                .range(minutes)
+                .map(|(at, bits)| (*at, *bits))
+                .collect();
             if cells.is_empty() {
                 continue;
             }
@@ -159,7 +174,11 @@ impl Model {
                     Every::Whole => 0,
                 };
                 group.first = Some(group.first.map_or(age, |first: u32| first.min(age)));
-                group.buckets.entry(bucket).or_default().push((kind(metric), bits));
+                group
+                    .buckets
+                    .entry(bucket)
+                    .or_default()
+                    .push((kind(metric), bits));
             }
         }
         for (key, group) in &groups {
@@ -178,14 +197,19 @@ impl Model {
                     let exposed = exposure.and_then(|group| {
                         Some(group.value(group.buckets.get(bucket)?, Aggregate::Total))
                     });
-                    let Some((exposed, Some(own))) = exposed.filter(|exposed| exposed.0 != 0) else {
+                    let Some((exposed, Some(own))) = exposed.filter(|exposed| exposed.0 != 0)
+                    else {
                         continue;
                     };
-                    bits = rate((bits, decimals.unwrap()), (exposed, own)).to_bits().into();
+                    bits = rate((bits, decimals.unwrap()), (exposed, own))
+                        .to_bits()
+                        .into();
                     decimals = None;
                 }
                 let (release, branch, metric) = key.clone();
-                answer.rows.push((release, branch, metric, label, bits, decimals));
+                answer
+                    .rows
+                    .push((release, branch, metric, label, bits, decimals));
             }
         }
         Ok(answer)
@@ -205,18 +229,18 @@ impl Group {
             return (cells.len() as i128, Some(0));
         }
         if self.kinds[0] == Kind::Gauge {
-            let values = cells.iter().map(|cell| f64::from_bits(cell.1 as u64));
+            let mut values = cells.iter().map(|cell| f64::from_bits(cell.1 as u64));
             let value = match aggregate {
                 Aggregate::Min => values.min_by(f64::total_cmp),
                 Aggregate::Max => values.max_by(f64::total_cmp),
-                _ => values.last(),
+                _ => values.next_back(),
             };
             return (value.unwrap().to_bits().into(), None);
         }
         let decimals = self.kinds.iter().map(|kind| kind.decimals()).max().unwrap();
-        let values = cells.iter().map(|(kind, units)| {
-            units * 10_i128.pow((decimals - kind.decimals()).into())
-        });
+        let values = cells
+            .iter()
+            .map(|(kind, units)| units * 10_i128.pow((decimals - kind.decimals()).into()));
         let value = match aggregate {
             Aggregate::Min => values.min().unwrap(),
             Aggregate::Max => values.max().unwrap(),
@@ -232,7 +256,8 @@ impl Question {
             && matches(self.branch, branch)
             && (metric.is_empty()
                 || !(self.per && metric == "hours")
-                    && (self.metrics.is_empty() || self.metrics.iter().any(|one| matches(one, metric))))
+                    && (self.metrics.is_empty()
+                        || self.metrics.iter().any(|one| matches(one, metric))))
     }
 
     fn starts(&self) -> Option<u32> {
@@ -245,10 +270,16 @@ impl Question {
     /// The minutes asked for of a release, and where its time begins.
     fn minutes(&self, release: &str) -> Option<(Range<u32>, u32)> {
         let from = self.from.unwrap_or(0);
-        let to = self.to.unwrap_or(u32::MAX).min(self.as_of.unwrap_or(u32::MAX));
-        let Some(ages) = &self.ages else { return Some((from..to, 0)) };
+        let to = self
+            .to
+            .unwrap_or(u32::MAX)
+            .min(self.as_of.unwrap_or(u32::MAX));
+        let Some(ages) = &self.ages else {
+            return Some((from..to, 0));
+        };
         let origin = public(release)?;
-        let minutes = from.max(origin.saturating_add(ages.start))..to.min(origin.saturating_add(ages.end));
+        let minutes =
+            from.max(origin.saturating_add(ages.start))..to.min(origin.saturating_add(ages.end));
         Some((minutes, origin))
     }
 }

@@ -33,7 +33,8 @@ fn minutes() -> impl Strategy<Value = u32> {
 
 fn cell() -> impl Strategy<Value = (Series, u32, u64)> {
     let names = (0_usize..3, 0_usize..2, 0_usize..5);
-    let value = prop_oneof![6 => 0_u64..100, 1 => any::<u64>(), 1 => Just(u64::MAX), 1 => Just(1 << 63)];
+    let value =
+        prop_oneof![6 => 0_u64..100, 1 => any::<u64>(), 1 => Just(u64::MAX), 1 => Just(1 << 63)];
     (names, minutes(), value).prop_map(|((release, branch, metric), minute, value)| {
         let metric = METRICS[metric].0;
         let bits = match kind(metric) {
@@ -41,7 +42,11 @@ fn cell() -> impl Strategy<Value = (Series, u32, u64)> {
             _ => value,
         };
         let series = (["a", "b", "c"][release], ["x", "y"][branch], metric);
-        ((series.0.into(), series.1.into(), series.2.into()), minute, bits)
+        (
+            (series.0.into(), series.1.into(), series.2.into()),
+            minute,
+            bits,
+        )
     })
 }
 
@@ -70,7 +75,10 @@ fn question() -> impl Strategy<Value = Question> {
     ];
     let names = (release, branch, metrics);
     let bounds = (prop::option::of(minutes()), prop::option::of(minutes()));
-    let ages = prop::option::weighted(0.4, (0_u32..3_000, prop_oneof![0_u32..5_000, Just(u32::MAX)]));
+    let ages = prop::option::weighted(
+        0.4,
+        (0_u32..3_000, prop_oneof![0_u32..5_000, Just(u32::MAX)]),
+    );
     let ages = ages.prop_map(|ages| {
         // Half of them from the very start.
         ages.map(|(start, length)| {
@@ -86,16 +94,32 @@ fn question() -> impl Strategy<Value = Question> {
         1 => Just(Every::Minutes(527_040)),
         3 => Just(Every::Whole),
     ];
-    let by = (prop::bool::weighted(0.8), prop::bool::weighted(0.8), prop::bool::weighted(0.8));
-    let by = by.prop_map(|(release, branch, metric)| GroupBy { release, branch, metric });
+    let by = (
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.8),
+    );
+    let by = by.prop_map(|(release, branch, metric)| GroupBy {
+        release,
+        branch,
+        metric,
+    });
     let aggregate = prop_oneof![
         2 => Just(Aggregate::Total),
         1 => Just(Aggregate::Cells),
         1 => Just(Aggregate::Min),
         1 => Just(Aggregate::Max),
     ];
-    let as_of = prop::option::weighted(0.3, prop_oneof![minutes(), Just(BASE + 12_000), Just(BASE + 200_000)]);
-    let rest = (prop::bool::weighted(0.2), as_of, prop::bool::weighted(0.3), prop::option::of(1_usize..4));
+    let as_of = prop::option::weighted(
+        0.3,
+        prop_oneof![minutes(), Just(BASE + 12_000), Just(BASE + 200_000)],
+    );
+    let rest = (
+        prop::bool::weighted(0.2),
+        as_of,
+        prop::bool::weighted(0.3),
+        prop::option::of(1_usize..4),
+    );
     (names, bounds, ages, every, by, aggregate, rest).prop_map(
         |((release, branch, metrics), (from, to), ages, every, by, aggregate, rest)| {
             let (per, as_of, overriding, threads) = rest;
@@ -104,7 +128,19 @@ fn question() -> impl Strategy<Value = Question> {
             let per = per && !metrics.contains(&"memory");
             let aggregate = if per { Aggregate::Total } else { aggregate };
             Question {
-                release, branch, metrics, from, to, ages, every, by, aggregate, per, as_of, overriding, threads,
+                release,
+                branch,
+                metrics,
+                from,
+                to,
+                ages,
+                every,
+                by,
+                aggregate,
+                per,
+                as_of,
+                overriding,
+                threads,
             }
         },
     )
@@ -150,13 +186,19 @@ fn check(store: &Store, model: &Model, question: &Question) -> Result<(), TestCa
     let expected = match model.answer(question) {
         Ok(expected) => expected,
         Err(Refusal::Gauges) => {
-            prop_assert_eq!(found.map_err(|error| error.kind()), Err(ErrorKind::InvalidInput));
+            prop_assert_eq!(
+                found.map_err(|error| error.kind()),
+                Err(ErrorKind::InvalidInput)
+            );
             return Ok(());
         }
         Err(Refusal::Held(opens)) => {
             let error = found.expect_err("held");
             prop_assert_eq!(error.kind(), ErrorKind::Held);
-            prop_assert!(error.to_string().contains(&minute(opens).to_string()), "{error}");
+            prop_assert!(
+                error.to_string().contains(&minute(opens).to_string()),
+                "{error}"
+            );
             return Ok(());
         }
     };
@@ -168,9 +210,16 @@ fn check(store: &Store, model: &Model, question: &Question) -> Result<(), TestCa
         (release, branch, metric, row.minute, value, decimals)
     });
     let held = table.held().iter().map(|held| {
-        (held.release.to_string(), held.metric.to_string(), held.opens_at.map(|at| at.get()))
+        (
+            held.release.to_string(),
+            held.metric.to_string(),
+            held.opens_at.map(|at| at.get()),
+        )
     });
-    let found = Answer { rows: rows.collect(), held: held.collect() };
+    let found = Answer {
+        rows: rows.collect(),
+        held: held.collect(),
+    };
     prop_assert_eq!(found, expected, "{:?}", question);
     prop_assert_eq!(table.len(), table.rows().count());
     Ok(())
@@ -185,9 +234,15 @@ fn check_series(store: &Store, model: &Model, from: u32, to: u32) -> Result<(), 
         let found = found.expect("a series with cells");
         for (from, to) in [(0, BASE + 200_000), (from, to.max(from))] {
             found.read(minute(from)..minute(to), &mut cells).unwrap();
-            let expected: Vec<(u32, i128)> =
-                expected.range(from..to).map(|(at, bits)| (*at, *bits)).collect();
-            let read = cells.minutes().iter().copied().zip(cells.units().iter().copied());
+            let expected: Vec<(u32, i128)> = expected
+                .range(from..to)
+                .map(|(at, bits)| (*at, *bits))
+                .collect();
+            let read = cells
+                .minutes()
+                .iter()
+                .copied()
+                .zip(cells.units().iter().copied());
             prop_assert_eq!(read.collect::<Vec<_>>(), expected);
         }
         for at in [from, to, from + 1, *expected.keys().next().unwrap()] {

@@ -55,11 +55,15 @@ impl Demo {
         let failed = |error| Failure::store(path, &error);
         refuse_others(path)?;
         let started = Instant::now();
-        let buffered = Durability::Buffered { interval: Duration::from_millis(100) };
+        let buffered = Durability::Buffered {
+            interval: Duration::from_millis(100),
+        };
         let store = open::made(path, Options::new().durability(buffered))?;
         let start: Minute = START.parse().map_err(failed)?;
         let rollouts = rollouts(start, self.releases).map_err(failed)?;
-        store.define(|catalogue| declare(catalogue, &rollouts)).map_err(failed)?;
+        store
+            .define(|catalogue| declare(catalogue, &rollouts))
+            .map_err(failed)?;
         let written = self.write(&store, &rollouts, start).map_err(failed)?;
         store.compact().map_err(failed)?;
         let found = store.inspect().map_err(failed)?;
@@ -107,7 +111,10 @@ impl Demo {
             let from = start.saturating_add(offset.into());
             let end = u64::from(offset + BATCH_MINUTES);
             for (index, (rollout, (source, series))) in rollouts.iter().zip(&targets).enumerate() {
-                if store.committed_offset(source).is_some_and(|committed| committed >= end) {
+                if store
+                    .committed_offset(source)
+                    .is_some_and(|committed| committed >= end)
+                {
                     written.known += 1;
                     continue;
                 }
@@ -132,40 +139,83 @@ impl Demo {
     fn ask(&self) -> Result<()> {
         let store = shown(&self.directory);
         let day = |days: i64| -> Result<String> {
-            let start: Minute = START.parse().map_err(|error| Failure::store(&self.directory, &error))?;
+            let start: Minute = START
+                .parse()
+                .map_err(|error| Failure::store(&self.directory, &error))?;
             Ok(start.saturating_add(days * 1_440).to_string())
         };
         let third = day(3)?;
         self.show(
             "How often does each branch crash, for each 1,000 hours of use?",
-            &["--metric", "crashes", "--per", "usage_hours", "--every", "all"],
+            &[
+                "--metric",
+                "crashes",
+                "--per",
+                "usage_hours",
+                "--every",
+                "all",
+            ],
         )?;
         self.show(
             "When did it start? The first days of the release that crashes:",
             &[
-                "--release", "browser/release/121.0", "--metric", "crashes", "--per", "usage_hours",
-                "--every", "1d", "--by", "branch", "--to", &third,
+                "--release",
+                "browser/release/121.0",
+                "--metric",
+                "crashes",
+                "--per",
+                "usage_hours",
+                "--every",
+                "1d",
+                "--by",
+                "branch",
+                "--to",
+                &third,
             ],
         )?;
         self.show(
             "How many joined each branch of the experiment?",
-            &["--release", "experiment/*", "--metric", "enrolments", "--every", "all"],
+            &[
+                "--release",
+                "experiment/*",
+                "--metric",
+                "enrolments",
+                "--every",
+                "all",
+            ],
         )?;
         answer(|out| {
-            writeln!(out, "\nThe number of pages decides, so it is held back until its week is whole:")?;
-            writeln!(out, "$ hotstove query {store} --metric pages --every all --at {third}")?;
+            writeln!(
+                out,
+                "\nThe number of pages decides, so it is held back until its week is whole:"
+            )?;
+            writeln!(
+                out,
+                "$ hotstove query {store} --metric pages --every all --at {third}"
+            )?;
             writeln!(out, "\nThe store is yours:")?;
             writeln!(out, "$ hotstove inspect {store}")?;
-            writeln!(out, "$ hotstove query {store} --release 'browser/*' --metric 'c*' --every 1d")
+            writeln!(
+                out,
+                "$ hotstove query {store} --release 'browser/*' --metric 'c*' --every 1d"
+            )
         })
     }
 
     /// Prints a question and its answer.
     fn show(&self, question: &str, arguments: &[&str]) -> Result<()> {
-        let command = arguments.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+        let command = arguments
+            .iter()
+            .map(|word| quoted(word))
+            .collect::<Vec<_>>()
+            .join(" ");
         answer(|out| {
             writeln!(out, "\n{question}")?;
-            writeln!(out, "$ hotstove query {} {command}\n", shown(&self.directory))
+            writeln!(
+                out,
+                "$ hotstove query {} {command}\n",
+                shown(&self.directory)
+            )
         })?;
         let words = ["query".as_ref(), self.directory.as_os_str()].into_iter();
         let words = words.chain(arguments.iter().map(AsRef::as_ref));
@@ -185,7 +235,11 @@ struct Asked {
 
 /// A word as a shell wants it.
 fn quoted(word: &str) -> String {
-    if word.contains(['*', '?', '\\', ' ']) { format!("'{word}'") } else { word.to_owned() }
+    if word.contains(['*', '?', '\\', ' ']) {
+        format!("'{word}'")
+    } else {
+        word.to_owned()
+    }
 }
 
 /// A store that is not a demonstration is not for playing.
@@ -195,7 +249,9 @@ fn refuse_others(path: &Path) -> Result<()> {
         return Ok(());
     }
     let failed = |error| Failure::store(path, &error);
-    let snapshot = Reader::open(path).and_then(|reader| reader.snapshot()).map_err(failed)?;
+    let snapshot = Reader::open(path)
+        .and_then(|reader| reader.snapshot())
+        .map_err(failed)?;
     let mut sources = snapshot.sources();
     if snapshot.sequence() > 0 && !sources.any(|(name, _)| name.starts_with(SOURCE)) {
         return Err(Failure::new(format!(

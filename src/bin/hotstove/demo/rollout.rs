@@ -2,7 +2,9 @@
 
 use std::f64::consts::TAU;
 
-use hotstove::{Batch, Branch, Catalogue, Kind, Metric, Minute, Name, Release, Role, Series, Store, Worse};
+use hotstove::{
+    Batch, Branch, Catalogue, Kind, Metric, Minute, Name, Release, Role, Series, Store, Worse,
+};
 
 use super::random::Random;
 
@@ -18,7 +20,13 @@ const HOURS: f64 = 900.0;
 /// Users who join a branch of share 1 in a minute, on the average of a day.
 const ENROLMENTS: f64 = 12.0;
 
-const METRICS: [&str; 5] = ["usage_hours", "crashes", "pages", "enrolments", "memory_mib"];
+const METRICS: [&str; 5] = [
+    "usage_hours",
+    "crashes",
+    "pages",
+    "enrolments",
+    "memory_mib",
+];
 
 /// Something that is rolled out.
 pub struct Rollout {
@@ -56,9 +64,14 @@ fn rollout(
     release.control = Some(Name::new("control")?);
     release.decision_weeks = Some(1);
     for (branch, share) in branches {
-        release.branches.push(Branch::new(Name::new(branch)?, Some(share)));
+        release
+            .branches
+            .push(Branch::new(Name::new(branch)?, Some(share)));
     }
-    Ok(Rollout { release, crashing: vec![1.0, crashing] })
+    Ok(Rollout {
+        release,
+        crashing: vec![1.0, crashing],
+    })
 }
 
 /// Declares what is measured and what is rolled out.
@@ -134,7 +147,9 @@ fn one_minute(
     let of_day = f64::from(minute.get() % 1_440) / 1_440.0;
     // Most people sleep at the same time.
     let awake = share * (1.0 - 0.6 * (TAU * of_day).cos());
-    let used = random.normal(HOURS * awake, (HOURS * awake).sqrt()).max(0.0);
+    let used = random
+        .normal(HOURS * awake, (HOURS * awake).sqrt())
+        .max(0.0);
     batch.add_units(hours, minute, (used * 100.0).round() as i64);
     let crashed = random.poisson(used / 1_000.0 * CRASHES * crashing);
     if crashed > 0 {
@@ -142,7 +157,7 @@ fn one_minute(
     }
     batch.add(pages, minute, random.poisson(used / 1_000.0 * PAGES));
     batch.add(enrolments, minute, random.poisson(ENROLMENTS * awake));
-    if minute.get() % 5 == 0 {
+    if minute.get().is_multiple_of(5) {
         let used = random.normal(812.0, 9.0) * 16.0;
         batch.set(memory, minute, used.round() / 16.0);
     }

@@ -39,7 +39,11 @@ impl Fields {
         let Some(place) = self.places.get(index) else {
             return &[];
         };
-        let bytes = if place.unescaped { &self.unescaped } else { record };
+        let bytes = if place.unescaped {
+            &self.unescaped
+        } else {
+            record
+        };
         bytes.get(place.from..place.to).unwrap_or(&[])
     }
 
@@ -49,7 +53,11 @@ impl Fields {
     }
 
     fn push(&mut self, from: usize, to: usize) {
-        self.places.push(Place { from, to, unescaped: false });
+        self.places.push(Place {
+            from,
+            to,
+            unescaped: false,
+        });
     }
 
     fn push_unescaped(&mut self, quoted: &[u8]) {
@@ -62,7 +70,11 @@ impl Fields {
             }
         }
         let to = self.unescaped.len();
-        self.places.push(Place { from, to, unescaped: true });
+        self.places.push(Place {
+            from,
+            to,
+            unescaped: true,
+        });
     }
 }
 
@@ -100,15 +112,25 @@ pub fn scan(window: &[u8], ended: bool, fields: &mut Fields) -> Scan {
         }
         match window.get(at) {
             Some(b',') => at += 1,
-            Some(b'\n') => return Scan::Record { bytes: at + 1, lines: lines + 1 },
+            Some(b'\n') => {
+                return Scan::Record {
+                    bytes: at + 1,
+                    lines: lines + 1,
+                };
+            }
             Some(b'\r') => {
                 return match window.get(at + 1) {
-                    Some(b'\n') => Scan::Record { bytes: at + 2, lines: lines + 1 },
+                    Some(b'\n') => Scan::Record {
+                        bytes: at + 2,
+                        lines: lines + 1,
+                    },
                     None if !ended => Scan::More,
                     _ => Scan::Malformed("a carriage return does not end a line"),
                 };
             }
-            Some(b'"') => return Scan::Malformed("a quote in a field that does not start with one"),
+            Some(b'"') => {
+                return Scan::Malformed("a quote in a field that does not start with one");
+            }
             Some(_) => return Scan::Malformed("text after a closing quote"),
             None => return more(Scan::Record { bytes: at, lines }),
         }
@@ -139,7 +161,13 @@ fn close(window: &[u8], mut at: usize) -> Option<Closing> {
                 doubled = true;
                 at += 2;
             }
-            b'"' => return Some(Closing { end: at, doubled, lines }),
+            b'"' => {
+                return Some(Closing {
+                    end: at,
+                    doubled,
+                    lines,
+                });
+            }
             byte => {
                 lines += u64::from(*byte == b'\n');
                 at += 1;
@@ -161,8 +189,9 @@ mod tests {
             match scan(&text[at..], true, &mut fields) {
                 Scan::Record { bytes, lines } => {
                     let record = &text[at..at + bytes];
-                    let texts = (0..fields.len())
-                        .map(|index| String::from_utf8_lossy(fields.get(record, index)).into_owned());
+                    let texts = (0..fields.len()).map(|index| {
+                        String::from_utf8_lossy(fields.get(record, index)).into_owned()
+                    });
                     records.push((lines, texts.collect()));
                     at += bytes;
                 }
@@ -184,7 +213,11 @@ mod tests {
         assert_eq!(texts("\"a,\"\"b\"\"\n\",c\n"), [["a,\"b\"\n", "c"]]);
         assert_eq!(texts(",\n"), [["", ""]]);
         assert_eq!(texts("a,"), [["a", ""]]);
-        assert_eq!(all(b"\"a\nb\"\nc\n").unwrap()[0].0, 2, "lines within quotes count");
+        assert_eq!(
+            all(b"\"a\nb\"\nc\n").unwrap()[0].0,
+            2,
+            "lines within quotes count"
+        );
     }
 
     #[test]
@@ -196,7 +229,10 @@ mod tests {
             ("a\rb\n", "carriage return"),
             ("a\r", "carriage return"),
         ] {
-            assert!(all(text.as_bytes()).is_err_and(|found| found.contains(what)), "{text:?}");
+            assert!(
+                all(text.as_bytes()).is_err_and(|found| found.contains(what)),
+                "{text:?}"
+            );
         }
     }
 

@@ -65,12 +65,16 @@ pub struct Import {
 impl Import {
     pub fn run(self) -> Result<ExitCode> {
         if self.source.is_some() && self.files.len() > 1 {
-            return Err(Failure::Usage("--source names one file, not several".into()));
+            return Err(Failure::Usage(
+                "--source names one file, not several".into(),
+            ));
         }
         // A file that is not there must not leave a new store behind.
         let places = self.files.iter().map(|path| Place::open(path));
         let places = places.collect::<Result<Vec<_>>>()?;
-        let durability = Durability::Buffered { interval: SYNC_INTERVAL };
+        let durability = Durability::Buffered {
+            interval: SYNC_INTERVAL,
+        };
         let store = open::made(&self.store, Options::new().durability(durability))?;
         let mut done = Vec::new();
         for place in places {
@@ -78,7 +82,9 @@ impl Import {
             if let Err(what) = self.file(&store, place) {
                 // What the message says is in the store must stay there.
                 let kept = store.sync().and_then(|()| store.close());
-                let lost = kept.err().map(|error| format!(" (syncing failed too: {error})"));
+                let lost = kept
+                    .err()
+                    .map(|error| format!(" (syncing failed too: {error})"));
                 let before = match done.len() {
                     0 => String::new(),
                     _ => format!("; all of {} is in", done.join(", ")),
@@ -105,7 +111,10 @@ impl Import {
         let input = Input::new(place.reader(), bar.clone());
         let mut rows = Rows::open(input, format).map_err(at)?;
         if !rows.ignored.is_empty() {
-            note(format_args!("{label}: columns not read: {}", rows.ignored.join(", ")));
+            note(format_args!(
+                "{label}: columns not read: {}",
+                rows.ignored.join(", ")
+            ));
         }
         let mut resumed = false;
         if let Some(source) = &self.source {
@@ -114,7 +123,11 @@ impl Import {
         }
         let rules = Rules {
             source: self.source.as_ref(),
-            rounding: if self.strict { Rounding::Refuse } else { Rounding::HalfEven },
+            rounding: if self.strict {
+                Rounding::Refuse
+            } else {
+                Rounding::HalfEven
+            },
         };
         let mut progress = Progress::default();
         let result = pipeline::run(store, &mut rows, &rules, &mut progress);
@@ -123,7 +136,10 @@ impl Import {
         result.map_err(|stop| {
             let what = match stop {
                 Stop::Row(wrong) => located(&label, &wrong),
-                Stop::Store { lines: (first, last), error } => {
+                Stop::Store {
+                    lines: (first, last),
+                    error,
+                } => {
                     format!("{error}: {label} lines {first} to {last}")
                 }
             };
@@ -152,7 +168,11 @@ fn located(label: &str, wrong: &Wrong) -> String {
 /// Declares the metrics of a file that are not.
 fn define_missing(store: &Store, place: &mut Place, format: Format) -> Result<(), String> {
     let label = place.label.clone();
-    let rows_max = if place.length.is_some() { u64::MAX } else { PIPE_ROWS };
+    let rows_max = if place.length.is_some() {
+        u64::MAX
+    } else {
+        PIPE_ROWS
+    };
     let bar = progress::bytes(&format!("looking at {label}"), place.length);
     let looked = place.first_look(|reader| {
         let mut rows = Rows::open(Input::new(reader, bar.clone()), format)?;
@@ -162,7 +182,10 @@ fn define_missing(store: &Store, place: &mut Place, format: Format) -> Result<()
     let metrics = looked
         .map_err(|error| format!("opening failed: {label}: {error}"))?
         .map_err(|wrong| {
-            format!("{} (nothing of this file is in the store)", located(&label, &wrong))
+            format!(
+                "{} (nothing of this file is in the store)",
+                located(&label, &wrong)
+            )
         })?;
     store
         .define(|catalogue| {
@@ -181,7 +204,12 @@ fn define_missing(store: &Store, place: &mut Place, format: Format) -> Result<()
 }
 
 fn tell(label: &str, progress: &Progress, resumed: bool, elapsed: Duration) {
-    let &Progress { rows, rounded, dropped, .. } = progress;
+    let &Progress {
+        rows,
+        rounded,
+        dropped,
+        ..
+    } = progress;
     let seconds = elapsed.as_secs_f64();
     let speed = rows as f64 / seconds.max(1e-6);
     let new = if resumed { " new" } else { "" };
@@ -191,7 +219,10 @@ fn tell(label: &str, progress: &Progress, resumed: bool, elapsed: Duration) {
         grouped(speed as u64),
     ));
     if rounded > 0 {
-        note(format_args!("{} values of {label} were rounded, half to even", grouped(rounded)));
+        note(format_args!(
+            "{} values of {label} were rounded, half to even",
+            grouped(rounded)
+        ));
     }
     if dropped > 0 {
         note(format_args!(

@@ -44,7 +44,10 @@ pub enum Stop {
     /// A row that can not be taken.
     Row(Wrong),
     /// The store refused lines.
-    Store { lines: (u64, u64), error: hotstove::Error },
+    Store {
+        lines: (u64, u64),
+        error: hotstove::Error,
+    },
 }
 
 /// How rows are taken.
@@ -121,7 +124,12 @@ fn understand(
         if let Some(source) = rules.source {
             batch.stamp_checked(source, rows.input.offset(), rows.input.check());
         }
-        let understood = Understood { batch, first_line, last_line, rounded };
+        let understood = Understood {
+            batch,
+            first_line,
+            last_line,
+            rounded,
+        };
         if sender.send(understood).is_err() {
             return Ok(());
         }

@@ -34,22 +34,40 @@ impl Place {
                 crate::failure::note("reading standard input: end it with Ctrl-D");
             }
             let (label, reader) = ("standard input".to_owned(), Some(boxed(stdin)));
-            return Ok(Place { path, label, length: None, reader, kept: Arc::default() });
+            return Ok(Place {
+                path,
+                label,
+                length: None,
+                reader,
+                kept: Arc::default(),
+            });
         }
         let failed = |error| Failure::io("opening", &path, &error);
         let file = File::open(&path).map_err(failed)?;
         let about = file.metadata().map_err(failed)?;
         if about.is_dir() {
-            return Err(Failure::new(format!("a directory is no file of rows: {}", shown(&path))));
+            return Err(Failure::new(format!(
+                "a directory is no file of rows: {}",
+                shown(&path)
+            )));
         }
         let length = about.is_file().then_some(about.len());
         let label = shown(&path);
-        Ok(Place { path, label, length, reader: Some(boxed(file)), kept: Arc::default() })
+        Ok(Place {
+            path,
+            label,
+            length,
+            reader: Some(boxed(file)),
+            kept: Arc::default(),
+        })
     }
 
     /// The format its name tells.
     pub fn format(&self) -> Format {
-        let extension = self.path.extension().and_then(|extension| extension.to_str());
+        let extension = self
+            .path
+            .extension()
+            .and_then(|extension| extension.to_str());
         match extension {
             Some("ndjson" | "jsonl" | "json") => Format::Ndjson,
             _ => Format::Csv,
@@ -60,7 +78,11 @@ impl Place {
     pub fn reader(&mut self) -> Box<dyn Read + Send> {
         let reader = self.reader.take().unwrap_or_else(|| boxed(io::empty()));
         let kept = mem::take(&mut *lock(&self.kept));
-        if kept.is_empty() { reader } else { boxed(Cursor::new(kept).chain(reader)) }
+        if kept.is_empty() {
+            reader
+        } else {
+            boxed(Cursor::new(kept).chain(reader))
+        }
     }
 
     /// The bytes for a first look. Those of a pipe come once only, so they are
@@ -68,15 +90,15 @@ impl Place {
     ///
     /// # Errors
     /// What the system refuses.
-    pub fn first_look<T>(
-        &mut self,
-        look: impl FnOnce(Box<dyn Read + Send>) -> T,
-    ) -> io::Result<T> {
+    pub fn first_look<T>(&mut self, look: impl FnOnce(Box<dyn Read + Send>) -> T) -> io::Result<T> {
         if self.length.is_some() {
             return Ok(look(boxed(File::open(&self.path)?)));
         }
         let pipe = Arc::new(Mutex::new(self.reader()));
-        let result = look(boxed(Keep { pipe: pipe.clone(), kept: self.kept.clone() }));
+        let result = look(boxed(Keep {
+            pipe: pipe.clone(),
+            kept: self.kept.clone(),
+        }));
         self.reader = Some(boxed(Shared(pipe)));
         Ok(result)
     }

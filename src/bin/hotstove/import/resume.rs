@@ -23,10 +23,14 @@ pub fn skip(store: &Store, source: &Name, input: &mut Input) -> Result<bool, Str
         ));
     }
     let other = |why: String| {
-        format!("this is not the file imported as source {source:?}: {why} (use another --source for another file)")
+        format!(
+            "this is not the file imported as source {source:?}: {why} (use another --source for another file)"
+        )
     };
     if input.offset() > offset {
-        return Err(other("its header is longer than all that was imported".into()));
+        return Err(other(
+            "its header is longer than all that was imported".into(),
+        ));
     }
     let failed = |error: io::Error| format!("reading failed: {error}");
     let Some(last) = input.skip_to(offset).map_err(failed)? else {

@@ -41,7 +41,10 @@ pub struct Wrong {
 
 impl Wrong {
     pub fn new(line: u64, what: impl Into<String>) -> Self {
-        Wrong { line, what: what.into() }
+        Wrong {
+            line,
+            what: what.into(),
+        }
     }
 }
 
@@ -134,7 +137,10 @@ impl Rows {
             *place = match (found.next(), found.next()) {
                 (Some((index, _)), None) => index,
                 (Some(_), Some(_)) => {
-                    return Err(Wrong::new(line, format!("the column {column:?} stands twice in the header")));
+                    return Err(Wrong::new(
+                        line,
+                        format!("the column {column:?} stands twice in the header"),
+                    ));
                 }
                 (None, _) => {
                     let what = format!("the header has no column {column:?}; {}", expected());
@@ -144,7 +150,8 @@ impl Rows {
         }
         self.width = names.len();
         self.ignored = names;
-        self.ignored.retain(|name| !COLUMNS.contains(&name.as_str()));
+        self.ignored
+            .retain(|name| !COLUMNS.contains(&name.as_str()));
         Ok(())
     }
 
@@ -158,9 +165,17 @@ impl Rows {
             return Err(Wrong::new(line, what));
         }
         let record = self.input.consumed(bytes);
-        let [release, branch, metric, minute, value] =
-            self.columns.map(|index| Cow::Borrowed(self.fields.get(record, index)));
-        Ok(Some(Row { line, release, branch, metric, minute, value }))
+        let [release, branch, metric, minute, value] = self
+            .columns
+            .map(|index| Cow::Borrowed(self.fields.get(record, index)));
+        Ok(Some(Row {
+            line,
+            release,
+            branch,
+            metric,
+            minute,
+            value,
+        }))
     }
 
     fn next_ndjson(&mut self) -> Result<Option<Row<'_>>, Wrong> {
@@ -243,7 +258,13 @@ mod tests {
         let mut rows = Rows::open(input, format).map_err(wrong)?;
         let mut texts = Vec::new();
         while let Some(row) = rows.next().map_err(wrong)? {
-            let fields = [&row.release, &row.branch, &row.metric, &row.minute, &row.value];
+            let fields = [
+                &row.release,
+                &row.branch,
+                &row.metric,
+                &row.minute,
+                &row.value,
+            ];
             let fields = fields.map(|field| String::from_utf8_lossy(field).into_owned());
             texts.push(format!("{}: {}", row.line, fields.join(" ")));
         }
@@ -280,7 +301,10 @@ mod tests {
             r#"{"value":"1e-5", "note":{"a":[1]}, "minute":"t","metric":"\u00e9","branch":"b","release":"r"}"#,
         );
         let rows = read(text, Format::Ndjson).unwrap();
-        assert_eq!(rows, ["1: r b m t 12345678901234567890.10", "3: r b é t 1e-5"]);
+        assert_eq!(
+            rows,
+            ["1: r b m t 12345678901234567890.10", "3: r b é t 1e-5"]
+        );
     }
 
     #[test]

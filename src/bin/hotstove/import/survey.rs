@@ -41,9 +41,19 @@ pub fn missing(
             continue;
         }
         let unsigned = is_unsigned(&row.value);
-        let decimals = if unsigned { 0 } else { decimals(&row.value, row.line)? };
+        let decimals = if unsigned {
+            0
+        } else {
+            decimals(&row.value, row.line)?
+        };
         if !guesses.contains_key(&last) {
-            guesses.insert(last.clone(), Guess { unsigned: true, decimals: 0 });
+            guesses.insert(
+                last.clone(),
+                Guess {
+                    unsigned: true,
+                    decimals: 0,
+                },
+            );
         }
         if let Some(guess) = guesses.get_mut(&last) {
             guess.unsigned &= unsigned;
@@ -53,7 +63,10 @@ pub fn missing(
     let mut metrics = Vec::new();
     for (name, guess) in guesses {
         // A name that is none is an error of the row that has it.
-        let Some(name) = str::from_utf8(&name).ok().and_then(|name| Name::new(name).ok()) else {
+        let Some(name) = str::from_utf8(&name)
+            .ok()
+            .and_then(|name| Name::new(name).ok())
+        else {
             continue;
         };
         let kind = match guess {
@@ -107,7 +120,10 @@ mod tests {
             ("hours".to_owned(), sum(5)),
         ];
         assert_eq!(guess(text, u64::MAX).unwrap(), expected);
-        assert_eq!(guess(text, 2).unwrap()[1], ("hours".to_owned(), Kind::Counter));
+        assert_eq!(
+            guess(text, 2).unwrap()[1],
+            ("hours".to_owned(), Kind::Counter)
+        );
         assert_eq!(guess("r,b,m,t,1\nr,b,m,t,NaN\n", 9), Err(3));
     }
 }

@@ -32,7 +32,10 @@ struct Entry {
 impl Entry {
     fn is(&self, row: &Row<'_>) -> bool {
         let mut rest = &*self.key;
-        for (index, name) in [&row.release, &row.branch, &row.metric].into_iter().enumerate() {
+        for (index, name) in [&row.release, &row.branch, &row.metric]
+            .into_iter()
+            .enumerate()
+        {
             if index > 0 {
                 let Some(after) = rest.strip_prefix(&[0]) else {
                     return false;
@@ -113,7 +116,11 @@ impl<'s> Targets<'s> {
         }
         let found = self.entries.len();
         let key: Arc<[u8]> = self.key.as_slice().into();
-        self.entries.push(Entry { key: key.clone(), series, next: found });
+        self.entries.push(Entry {
+            key: key.clone(),
+            series,
+            next: found,
+        });
         self.by_key.insert(key, found);
         Ok(found)
     }

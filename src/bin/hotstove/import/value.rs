@@ -115,7 +115,10 @@ fn float(text: &[u8]) -> Result<f64, String> {
         .parse()
         .map_err(|_| format!("{} is not a number", quoted(text)))?;
     if !value.is_finite() {
-        return Err(format!("{} is not a finite number, as a gauge takes", quoted(text)));
+        return Err(format!(
+            "{} is not a finite number, as a gauge takes",
+            quoted(text)
+        ));
     }
     Ok(value)
 }
@@ -132,7 +135,10 @@ mod tests {
     #[test]
     fn counters() {
         assert_eq!(counter("0"), Ok((Delta::Count(0), false)));
-        assert_eq!(counter("18446744073709551615"), Ok((Delta::Count(u64::MAX), false)));
+        assert_eq!(
+            counter("18446744073709551615"),
+            Ok((Delta::Count(u64::MAX), false))
+        );
         for (text, why) in [
             ("18446744073709551616", "64 bits"),
             ("99999999999999999999999999", "64 bits"),
@@ -145,7 +151,10 @@ mod tests {
             (" 1", "not a number"),
             ("١", "not a number"),
         ] {
-            assert!(counter(text).is_err_and(|found| found.contains(why)), "{text}");
+            assert!(
+                counter(text).is_err_and(|found| found.contains(why)),
+                "{text}"
+            );
         }
         assert!(Delta::parse(b"\xff", Kind::Counter, Rounding::HalfEven).is_err());
     }

@@ -10,27 +10,72 @@ use crate::failure::shown;
 use crate::print::{Align, Column, Listing, bytes, grouped};
 
 const SEGMENTS: &[Column] = &[
-    Column { title: "bucket", align: Align::Left },
-    Column { title: "file", align: Align::Left },
-    Column { title: "from", align: Align::Left },
-    Column { title: "to", align: Align::Left },
-    Column { title: "commits", align: Align::Left },
-    Column { title: "series", align: Align::Right },
-    Column { title: "cells", align: Align::Right },
-    Column { title: "size", align: Align::Left },
-    Column { title: "B/cell", align: Align::Right },
+    Column {
+        title: "bucket",
+        align: Align::Left,
+    },
+    Column {
+        title: "file",
+        align: Align::Left,
+    },
+    Column {
+        title: "from",
+        align: Align::Left,
+    },
+    Column {
+        title: "to",
+        align: Align::Left,
+    },
+    Column {
+        title: "commits",
+        align: Align::Left,
+    },
+    Column {
+        title: "series",
+        align: Align::Right,
+    },
+    Column {
+        title: "cells",
+        align: Align::Right,
+    },
+    Column {
+        title: "size",
+        align: Align::Left,
+    },
+    Column {
+        title: "B/cell",
+        align: Align::Right,
+    },
 ];
 
 const SOURCES: &[Column] = &[
-    Column { title: "source", align: Align::Name },
-    Column { title: "offset", align: Align::Right },
-    Column { title: "whole until", align: Align::Left },
+    Column {
+        title: "source",
+        align: Align::Name,
+    },
+    Column {
+        title: "offset",
+        align: Align::Right,
+    },
+    Column {
+        title: "whole until",
+        align: Align::Left,
+    },
 ];
 
 const FILES: &[Column] = &[
-    Column { title: "file", align: Align::Name },
-    Column { title: "what", align: Align::Left },
-    Column { title: "size", align: Align::Left },
+    Column {
+        title: "file",
+        align: Align::Name,
+    },
+    Column {
+        title: "what",
+        align: Align::Left,
+    },
+    Column {
+        title: "size",
+        align: Align::Left,
+    },
 ];
 
 pub fn write(
@@ -50,7 +95,11 @@ pub fn write(
 }
 
 fn facts(out: &mut dyn Write, path: &Path, found: &Inspection) -> io::Result<()> {
-    let damaged = found.segments.iter().filter(|segment| segment.broken.is_some()).count();
+    let damaged = found
+        .segments
+        .iter()
+        .filter(|segment| segment.broken.is_some())
+        .count();
     let state = match (damaged, found.warnings.len()) {
         (0, 0) => "no damage known (`hotstove verify` checks every byte)".to_owned(),
         (segments, warnings) => {
@@ -64,15 +113,26 @@ fn facts(out: &mut dyn Write, path: &Path, found: &Inspection) -> io::Result<()>
         floor => format!("from {floor} on"),
     };
     let facts = [
-        ("store", format!("{} · id {:016x}", shown(path), found.store_id)),
+        (
+            "store",
+            format!("{} · id {:016x}", shown(path), found.store_id),
+        ),
         (
             "format",
-            format!("version {} · manifest {}", found.format_version, grouped(found.generation)),
+            format!(
+                "version {} · manifest {}",
+                found.format_version,
+                grouped(found.generation)
+            ),
         ),
         ("state", state),
         (
             "commits",
-            format!("{} · {} of them in the log alone", grouped(found.sequence), grouped(in_log)),
+            format!(
+                "{} · {} of them in the log alone",
+                grouped(found.sequence),
+                grouped(in_log)
+            ),
         ),
         (
             "cells",
@@ -107,7 +167,11 @@ fn segments(out: &mut dyn Write, found: &Inspection, room: Option<usize>) -> io:
     }
     let rows = found.segments.iter().map(segment).collect();
     writeln!(out)?;
-    Listing { columns: SEGMENTS, rows }.table(out, room)
+    Listing {
+        columns: SEGMENTS,
+        rows,
+    }
+    .table(out, room)
 }
 
 fn segment(segment: &SegmentReport) -> Vec<String> {
@@ -149,7 +213,11 @@ fn files(out: &mut dyn Write, found: &Inspection, room: Option<usize>) -> io::Re
         return Ok(());
     }
     writeln!(out)?;
-    Listing { columns: FILES, rows }.table(out, room)
+    Listing {
+        columns: FILES,
+        rows,
+    }
+    .table(out, room)
 }
 
 fn sources(out: &mut dyn Write, found: &Inspection, room: Option<usize>) -> io::Result<()> {
@@ -165,5 +233,9 @@ fn sources(out: &mut dyn Write, found: &Inspection, room: Option<usize>) -> io::
         ]
     });
     writeln!(out)?;
-    Listing { columns: SOURCES, rows: rows.collect() }.table(out, room)
+    Listing {
+        columns: SOURCES,
+        rows: rows.collect(),
+    }
+    .table(out, room)
 }

@@ -35,7 +35,11 @@ impl Listing {
                 Align::Name | Align::Left => text.push_str(value),
             }
         };
-        let grid = Grid { columns: self.columns, rows: self.rows.len(), cell: &cell };
+        let grid = Grid {
+            columns: self.columns,
+            rows: self.rows.len(),
+            cell: &cell,
+        };
         grid.write(out, room)
     }
 

@@ -29,7 +29,11 @@ pub enum Format {
 impl Format {
     /// The format asked for, or the one that suits standard output.
     pub fn or_default(format: Option<Format>) -> Format {
-        let default = if io::stdout().is_terminal() { Format::Table } else { Format::Csv };
+        let default = if io::stdout().is_terminal() {
+            Format::Table
+        } else {
+            Format::Csv
+        };
         format.unwrap_or(default)
     }
 }

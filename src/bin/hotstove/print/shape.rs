@@ -51,7 +51,11 @@ pub fn bytes(bytes: u64) -> String {
         size /= 1024.0;
         unit = next;
     }
-    if unit == "B" { format!("{bytes} B") } else { format!("{size:.1} {unit}") }
+    if unit == "B" {
+        format!("{bytes} B")
+    } else {
+        format!("{size:.1} {unit}")
+    }
 }
 
 /// A JSON string.
@@ -129,7 +133,16 @@ mod tests {
 
     #[test]
     fn floats_are_short_and_read_back() {
-        for value in [0.0, 0.1, -1.5, 1e-7, 1e300, 123_456_789.25, f64::MIN_POSITIVE, f64::MAX] {
+        for value in [
+            0.0,
+            0.1,
+            -1.5,
+            1e-7,
+            1e300,
+            123_456_789.25,
+            f64::MIN_POSITIVE,
+            f64::MAX,
+        ] {
             let text = float(value);
             assert!(text.len() < 25, "{text}");
             assert_eq!(text.parse::<f64>().unwrap(), value);

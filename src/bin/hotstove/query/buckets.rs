@@ -19,7 +19,10 @@ pub fn every(text: &str) -> Result<Every, String> {
     if !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(wrong());
     }
-    let width = number.parse::<u32>().ok().and_then(|number| number.checked_mul(minutes));
+    let width = number
+        .parse::<u32>()
+        .ok()
+        .and_then(|number| number.checked_mul(minutes));
     let width = width.filter(|width| (1..=366 * 1_440).contains(width));
     width
         .map(Every::Minutes)
@@ -37,7 +40,19 @@ mod tests {
         assert_eq!(every("1h"), Ok(Every::Minutes(60)));
         assert_eq!(every("366d"), Ok(Every::Minutes(527_040)));
         assert_eq!(every("all"), Ok(Every::Whole));
-        for text in ["", "m", "0m", "367d", "1", "1w", "-1m", "+1m", "1.5h", "99999999999h", "é"] {
+        for text in [
+            "",
+            "m",
+            "0m",
+            "367d",
+            "1",
+            "1w",
+            "-1m",
+            "+1m",
+            "1.5h",
+            "99999999999h",
+            "é",
+        ] {
             assert!(every(text).is_err(), "{text}");
         }
     }

@@ -91,7 +91,10 @@ pub struct Glob {
 /// Reads a GLOB for clap.
 pub fn glob(text: &str) -> Result<Glob, String> {
     let pattern = Pattern::new(text).map_err(|error| error.to_string())?;
-    Ok(Glob { text: text.to_owned(), pattern })
+    Ok(Glob {
+        text: text.to_owned(),
+        pattern,
+    })
 }
 
 impl Query {
@@ -110,7 +113,10 @@ impl Query {
         for what in table.notes() {
             note(what);
         }
-        let shape = print::Shape { by: self.groups(), every: self.every };
+        let shape = print::Shape {
+            by: self.groups(),
+            every: self.every,
+        };
         answer(|out| match Format::or_default(self.format) {
             Format::Table => shape.table(out, &table, line_width()),
             Format::Csv => print::csv(out, &table),

@@ -38,8 +38,9 @@ impl Shape {
             (true, Part::Value, "value", Align::Right),
         ];
         let shown = parts.into_iter().filter(|(shown, ..)| *shown);
-        let (parts, columns): (Vec<_>, Vec<_>) =
-            shown.map(|(_, part, title, align)| (part, Column { title, align })).unzip();
+        let (parts, columns): (Vec<_>, Vec<_>) = shown
+            .map(|(_, part, title, align)| (part, Column { title, align }))
+            .unzip();
         let mut groups = Vec::new();
         let mut rows = 0;
         for group in table.groups() {
@@ -54,7 +55,11 @@ impl Shape {
             let part = parts.get(column).copied().unwrap_or(Part::Value);
             self.cell(table.axis(), group, row - start, part, text);
         };
-        let grid = Grid { columns: &columns, rows, cell: &cell };
+        let grid = Grid {
+            columns: &columns,
+            rows,
+            cell: &cell,
+        };
         grid.write(out, room)
     }
 
@@ -111,7 +116,11 @@ fn readable(value: Value) -> String {
             let digits = 3 - value.abs().log10().floor().clamp(-6.0, 3.0) as i32;
             let exact = float(value);
             let short = format!("{value:.*}", digits.max(0) as usize);
-            if short.len() < exact.len() && value.abs() < 1e15 { short } else { exact }
+            if short.len() < exact.len() && value.abs() < 1e15 {
+                short
+            } else {
+                exact
+            }
         }
     }
 }
@@ -140,7 +149,8 @@ pub fn json(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     let mut separator = "\n";
     let mut value = String::new();
     for group in table.groups() {
-        let [release, branch, metric] = [group.release, group.branch, group.metric].map(json_string);
+        let [release, branch, metric] =
+            [group.release, group.branch, group.metric].map(json_string);
         for (index, minute) in group.minutes.iter().enumerate() {
             let minute = match table.axis() {
                 Axis::Minute => format!("\"{}\"", Minute::new(*minute).unwrap_or(Minute::END)),
