@@ -131,7 +131,7 @@ impl Writing<'_> {
         for minute in from..from + days * DAY {
             for branch in ["control", "new"] {
                 let draw = random.next();
-                if draw % 50 != 0 {
+                if !draw.is_multiple_of(50) {
                     let crashes = (draw >> 8) % 6 * ((draw >> 16) % 3);
                     self.write((RELEASE, branch, "crashes"), minute, crashes.into());
                 }
