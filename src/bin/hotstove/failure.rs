@@ -32,7 +32,8 @@ impl Failure {
     /// An error of the store at `path`.
     pub fn store(path: &Path, error: &hotstove::Error) -> Self {
         let (error, path) = (error.to_string(), shown(path));
-        if error.contains(&path) {
+        let named = |word: &str| word.trim_end_matches('/') == path.trim_end_matches('/');
+        if error.split([' ', ':']).any(named) {
             Failure::Failed(error)
         } else {
             Failure::Failed(format!("{path}: {error}"))
