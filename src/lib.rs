@@ -79,3 +79,8 @@ pub mod internals {
         Reader::open_on(disk)
     }
 }
+
+/// The README's example, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

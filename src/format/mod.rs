@@ -7,9 +7,12 @@ pub mod block;
 pub mod block_prefix;
 pub mod checksum;
 pub mod columns;
+pub mod definitions;
 pub mod dictionary;
 pub mod dictionary_copy;
 pub mod directory;
+#[cfg(test)]
+pub mod documents;
 pub mod header;
 pub mod manifest;
 pub mod new_block;
