@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::engine::flush::{Target, write_segments};
+use crate::engine::memtable::Memtable;
 use crate::engine::open::is_blank;
 use crate::engine::state::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
@@ -11,6 +12,7 @@ use crate::format::manifest::Manifest;
 use crate::format::wal::Header;
 use crate::storage::disk::{Disk, Open};
 use crate::storage::manifest::{CommitError, commit};
+use crate::storage::planted::{Bug, planted};
 use crate::storage::real_disk::RealDisk;
 use crate::storage::wal::WalWriter;
 
@@ -75,7 +77,9 @@ pub fn backup_to(
     ];
     let tables = [state.frozen.as_ref(), Some(&state.active)];
     for (memtable, (first, last)) in tables.into_iter().zip(ranges) {
-        let Some(memtable) = memtable.filter(|memtable| !memtable.is_empty()) else {
+        let kept =
+            |memtable: &&Memtable| !memtable.is_empty() && !planted(Bug::BackupWithoutMemory);
+        let Some(memtable) = memtable.filter(kept) else {
             continue;
         };
         let into = Target {
@@ -104,7 +108,10 @@ pub fn backup_to(
         flushed_sequence: state.sequence,
         floor: state.floor,
         sealed: None,
-        sources: (*state.sources).clone(),
+        sources: match planted(Bug::BackupWithoutOffsets) {
+            true => std::collections::BTreeMap::new(),
+            false => (*state.sources).clone(),
+        },
         catalogue: (*state.catalogue).clone(),
         segments: metas,
     };
@@ -134,5 +141,8 @@ fn write_file(target: &dyn Disk, name: &str, bytes: &[u8]) -> Result<()> {
     let fail = |error| Error::io("writing the backup", error).in_file(name);
     let file = target.open(name, Open::Create).map_err(fail)?;
     file.write_at(0, bytes).map_err(fail)?;
+    if planted(Bug::BackupNotSynced) {
+        return Ok(());
+    }
     file.sync().map_err(fail)
 }

@@ -182,7 +182,7 @@ fn matches(kind: Kind, expected: Kind) -> bool {
 }
 
 /// What became of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {
     /// The commit's sequence; of a batch already applied, the last one.

@@ -14,6 +14,7 @@ use crate::engine::options::Durability;
 use crate::engine::replay::note_stamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::Delta;
+use crate::storage::planted::{Bug, planted};
 use crate::storage::wal::SeriesNames;
 
 /// Deltas one group takes at most: what waits longer than that is a group of its own.
@@ -34,15 +35,34 @@ struct Request {
 }
 
 /// Ends a leader's turn, also where it ends in a panic.
-struct Turn<'a>(&'a Core);
+struct Turn<'a> {
+    core: &'a Core,
+    /// Whose batches are being written.
+    tickets: Vec<u64>,
+}
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.poison(&"a thread panicked while it wrote the log");
+        let core = self.core;
+        let panicking = std::thread::panicking();
+        if panicking {
+            core.poison(&"a thread panicked while it wrote the log");
         }
-        self.0.queue.lock().leading = false;
-        self.0.committed.notify_all();
+        if panicking && planted(Bug::TurnNeverEnds) {
+            return;
+        }
+        let mut queue = core.queue.lock();
+        if panicking {
+            // Their requests are gone with the group: nobody else would answer.
+            for ticket in self.tickets.drain(..) {
+                queue
+                    .results
+                    .insert(ticket, core.check_alive().map(|()| Receipt::default()));
+            }
+        }
+        queue.leading = false;
+        drop(queue);
+        core.committed.notify_all();
     }
 }
 
@@ -63,7 +83,6 @@ impl Core {
                 continue;
             }
             queue.leading = true;
-            let turn = Turn(self);
             let mut deltas = 0;
             let count = queue
                 .waiting
@@ -74,8 +93,12 @@ impl Core {
                 })
                 .count();
             let group: Vec<Request> = queue.waiting.drain(..count).collect();
-            drop(queue);
             let tickets: Vec<u64> = group.iter().map(|request| request.ticket).collect();
+            let turn = Turn {
+                core: self,
+                tickets: tickets.clone(),
+            };
+            drop(queue);
             let results = self
                 .write_group(group)
                 .unwrap_or_else(|error| tickets.iter().map(|_| Err(error.shared())).collect());
@@ -96,7 +119,7 @@ impl Core {
         if staged.frames > 0 {
             self.write_staged(&mut log)?;
         }
-        if self.options.durability == Durability::Sync {
+        if self.options.durability == Durability::Sync && !planted(Bug::CommitNotSynced) {
             // A repeated batch is answered only once the first is durable, so
             // this comes even where nothing was written.
             self.sync_log(&mut log)?;
@@ -158,7 +181,10 @@ impl Core {
                         .get(&stamp.source)
                         .and_then(|state| state.offset)
                 });
-                if known.is_some_and(|known| offset <= known) {
+                let again = |known| {
+                    offset <= known && !(planted(Bug::LastOffsetTakenTwice) && offset == known)
+                };
+                if known.is_some_and(again) {
                     staged.results.push(Ok(Receipt {
                         already_applied: true,
                         ..receipt
@@ -180,7 +206,8 @@ impl Core {
             let sequence = staged.next_sequence;
             if let Err(error) = wal.stage(sequence, batch.stamp.as_ref(), &batch.deltas, &infos) {
                 // Definitions of the refused frame may count as written: what
-                // comes next goes to a new log.
+                // comes next goes to a new log, whose header vouches for this one.
+                self.sync_log(log)?;
                 log.wal = None;
                 return Err(error);
             }
@@ -207,13 +234,16 @@ impl Core {
         };
         let written = wal.write();
         log.last.1 = wal.written();
-        if written.is_err() {
+        if written.is_err() && !planted(Bug::AppendsAfterTornWrite) {
             // Sync what is good: the next log's header vouches for it.
             let synced = wal.sync();
             log.wal = None;
             if let Err(error) = synced {
                 self.poison(&error);
             }
+        }
+        if planted(Bug::WriteErrorIgnored) {
+            return Ok(());
         }
         written
     }
@@ -224,7 +254,14 @@ impl Core {
         let Some(wal) = log.wal.as_mut() else {
             return Ok(());
         };
-        wal.sync().inspect_err(|error| self.poison(error))
+        let synced = wal.sync();
+        if planted(Bug::SyncErrorIgnored) {
+            return Ok(());
+        }
+        if planted(Bug::PoisonForgotten) {
+            return synced;
+        }
+        synced.inspect_err(|error| self.poison(error))
     }
 
     /// Sees to it that a group can be taken: a log to write to, and room in

@@ -22,6 +22,7 @@ use crate::format::wal::Header;
 use crate::model::Name;
 use crate::storage::disk::{Disk, DiskFile, Open};
 use crate::storage::manifest::{CommitError, commit};
+use crate::storage::planted::{Bug, planted};
 use crate::storage::wal::WalWriter;
 
 /// An open store. See the module.
@@ -223,7 +224,13 @@ impl Core {
             first_sequence: log.next_sequence,
             previous_bytes,
         };
-        let wal = WalWriter::create(&*self.disk, &header)?;
+        let wal = WalWriter::create(&*self.disk, &header).inspect_err(|_| {
+            // It may come back by a power cut, and would say that the one
+            // before ended here: nothing may be appended to that any more.
+            if !planted(Bug::LogKeptAfterFailedStart) {
+                log.wal = None;
+            }
+        })?;
         log.older_bytes += previous_bytes;
         log.last = (wal.id(), wal.written());
         self.publisher.lock().publish(|record| {

@@ -15,7 +15,8 @@ use crate::format::wal;
 use crate::limits::{MINUTES_PER_BUCKET, MINUTES_PER_DAY};
 use crate::model::SeriesKey;
 use crate::storage::disk::Disk;
-use crate::storage::segment::{Segment, SegmentWriter};
+use crate::storage::planted::{Bug, planted};
+use crate::storage::segment::{Segment, SegmentWriter, segment_file_name};
 
 /// Where and as what segments are written.
 pub struct Target<'a> {
@@ -50,7 +51,7 @@ pub fn write_segments(
             }
         }
     });
-    let mut metas = Vec::with_capacity(buckets.len());
+    let mut written = Unnamed::new(target.disk);
     for (bucket, members) in buckets {
         let id = *target.next_segment;
         *target.next_segment += 1;
@@ -70,15 +71,50 @@ pub fn write_segments(
             let pages = days(memtable, *series, info, minutes, &mut merge)?;
             writer.push(&info.key, info.kind, &pages, 0)?;
         }
-        metas.push(writer.finish()?);
+        written.metas.push(writer.finish()?);
     }
-    Ok(metas)
+    Ok(written.keep())
+}
+
+/// Segments that no manifest names yet: removed again unless they are kept, so
+/// that a flush that fails over and over does not fill the medium.
+pub struct Unnamed<'a> {
+    disk: &'a dyn Disk,
+    /// What they are.
+    pub metas: Vec<SegmentMeta>,
+}
+
+impl<'a> Unnamed<'a> {
+    /// None yet.
+    pub fn new(disk: &'a dyn Disk) -> Self {
+        Unnamed {
+            disk,
+            metas: Vec::new(),
+        }
+    }
+
+    /// The segments, which stay.
+    pub fn keep(mut self) -> Vec<SegmentMeta> {
+        std::mem::take(&mut self.metas)
+    }
+}
+
+impl Drop for Unnamed<'_> {
+    fn drop(&mut self) {
+        for meta in self.metas.drain(..) {
+            if !planted(Bug::OrphansKept) {
+                // What can not be removed now is removed at the next opening.
+                let _ = self.disk.remove(&segment_file_name(meta.id));
+            }
+        }
+    }
 }
 
 /// The minutes of a bucket that are not below the floor.
 pub fn bucket_minutes(bucket: u32, floor: u32) -> std::ops::Range<u32> {
     let first = bucket * MINUTES_PER_BUCKET;
-    first.max(floor)..first + MINUTES_PER_BUCKET
+    let edge = u32::from(planted(Bug::BucketEdge));
+    first.max(floor)..first + MINUTES_PER_BUCKET - edge
 }
 
 /// The cells of a series as pages of a day each.
@@ -115,6 +151,7 @@ impl Core {
     /// Flushes the frozen memtable, if there is one.
     pub fn flush_frozen(&self) -> Result<()> {
         let _flushing = self.flush.lock();
+        self.check_alive()?;
         let Some(frozen) = self.log.lock().frozen.clone() else {
             return Ok(());
         };
@@ -140,24 +177,34 @@ impl Core {
             sequences: (first_sequence.min(frozen.sequence), frozen.sequence),
             floor,
         };
-        let metas = write_segments(&memtable, &self.series, target)?;
+        let mut unnamed = Unnamed::new(&*self.disk);
+        unnamed.metas = write_segments(&memtable, &self.series, target)?;
         // Names before the manifest that counts on them.
-        self.disk
-            .sync_dir()
-            .map_err(|error| Error::io("syncing the directory", error))?;
-        let opened = metas
+        if !planted(Bug::FlushedNameNotSynced) {
+            self.disk
+                .sync_dir()
+                .map_err(|error| Error::io("syncing the directory", error))?;
+        }
+        if planted(Bug::LogRemovedEarly) {
+            self.remove_flushed_logs(frozen.next_wal);
+        }
+        let opened = unnamed
+            .metas
             .iter()
             .map(|meta| Segment::open(&*self.disk, self.store_id, meta).map(Arc::new))
             .collect::<Result<Vec<_>>>()?;
-        self.edit_manifest(
+        let edited = self.edit_manifest(
             |manifest| {
-                manifest.segments.extend_from_slice(&metas);
+                manifest.segments.extend_from_slice(&unnamed.metas);
                 manifest
                     .segments
                     .sort_by_key(|meta| (meta.bucket, meta.first_sequence));
-                manifest.first_wal = frozen.next_wal;
-                manifest.flushed_sequence = frozen.sequence;
-                manifest.sources.clone_from(&frozen.sources);
+                manifest.first_wal = frozen.next_wal + u64::from(planted(Bug::FirstLogOffByOne));
+                let more = u64::from(planted(Bug::FlushedSequenceOffByOne));
+                manifest.flushed_sequence = frozen.sequence + more;
+                if !planted(Bug::OffsetsNotInManifest) {
+                    manifest.sources.clone_from(&frozen.sources);
+                }
                 manifest.sealed = None;
                 Ok(())
             },
@@ -169,7 +216,12 @@ impl Core {
                 state.frozen = None;
                 state.flushed_sequence = frozen.sequence;
             },
-        )?;
+        );
+        if edited.is_ok() || self.check_alive().is_err() {
+            // Poisoned is a store whose manifest may name them.
+            unnamed.keep();
+        }
+        edited?;
         {
             let mut log = self.log.lock();
             log.frozen = None;

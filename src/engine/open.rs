@@ -16,6 +16,7 @@ use crate::format::wal::Header;
 use crate::format::{published, wal};
 use crate::storage::disk::Disk;
 use crate::storage::manifest::{CommitError, commit};
+use crate::storage::planted::{Bug, planted};
 use crate::storage::segment;
 use crate::storage::wal::WalWriter;
 
@@ -147,8 +148,14 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
     // After anything but a clean close nobody knows what of the last log is on
     // the medium, a sync now says nothing of pages that a failed one dropped,
     // and so the next log does not vouch for it.
-    let sealed = manifest.sealed.is_some_and(|sealed| sealed.wal_id == last.0);
-    let vouched = if sealed { last.1 } else { 0 };
+    let sealed = manifest
+        .sealed
+        .is_some_and(|sealed| sealed.wal_id == last.0);
+    let vouched = if sealed || planted(Bug::RecoveryVouches) {
+        last.1
+    } else {
+        0
+    };
     let log = Log {
         wal: None,
         last: (last.0, vouched),
@@ -185,7 +192,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
     };
     let (newest, older_bytes) = {
         let mut log = core.log.lock();
-        if sealed || nothing_replayed {
+        if sealed || nothing_replayed || planted(Bug::RecoveredNotRewritten) {
             core.start_log(&mut log)?;
         } else {
             core.freeze(&mut log)?;
@@ -208,7 +215,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
             |_, _| (),
         )?;
         core.log.lock().older_bytes = 0;
-    } else if !sealed {
+    } else if !sealed && !planted(Bug::RecoveredNotRewritten) {
         // What was recovered is answered for from here on: it is written anew,
         // before anything is acknowledged.
         core.flush_frozen()?;

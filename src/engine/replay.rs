@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::format::batch::{self, Delta, Stamp};
 use crate::format::manifest::SourceState;
 use crate::model::{Kind, Minute, Name};
+use crate::storage::planted::{Bug, planted};
 use crate::storage::wal::SeriesNames;
 use crate::storage::wal_reader::{Step, WalReader};
 
@@ -206,7 +207,9 @@ impl Replay {
             if !self.findings.damage.is_empty() {
                 self.close_gap(stamp, sources.contains_key(&stamp.source));
             }
-            note_stamp(sources, stamp);
+            if !planted(Bug::OffsetsNotReplayed) {
+                note_stamp(sources, stamp);
+            }
         }
         self.sequence = sequence;
         self.findings.frames += 1;

@@ -9,6 +9,7 @@ use crate::engine::core::Core;
 use crate::engine::store::Store;
 use crate::error::Result;
 use crate::model::{Minute, Pattern};
+use crate::storage::planted::{Bug, planted};
 use crate::storage::segment::{Sort, segment_file_name};
 
 /// What retention did.
@@ -56,10 +57,15 @@ impl Core {
         let mut gone = Vec::new();
         self.edit_manifest(
             |manifest| {
-                manifest.floor = manifest.floor.max(minute);
-                let floor = manifest.floor;
+                let floor = manifest.floor.max(minute);
+                if !planted(Bug::FloorNotInManifest) {
+                    manifest.floor = floor;
+                }
                 manifest.segments.retain(|meta| {
-                    let keep = meta.last_minute >= floor;
+                    let keep = match planted(Bug::RetentionDropsTooMuch) {
+                        true => meta.first_minute >= floor,
+                        false => meta.last_minute >= floor,
+                    };
                     if !keep {
                         retained.dropped += 1;
                         retained.bytes += meta.bytes;

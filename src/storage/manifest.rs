@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::{FILE, Manifest, TEMPORARY, VERSION, newer_version};
 use crate::limits::MANIFEST_BYTES_MAX;
 use crate::storage::disk::{Disk, Open};
+use crate::storage::planted::{Bug, planted};
 
 /// Reads the manifest, and what is wrong with one of its copies; `None` where
 /// the directory holds none.
@@ -84,17 +85,45 @@ pub fn commit(disk: &dyn Disk, manifest: &Manifest) -> Result<(), CommitError> {
     let written = file
         .write_at(0, &bytes)
         .map_err(unchanged("writing the manifest"))
-        .and_then(|()| file.sync().map_err(unchanged("syncing the manifest")))
         .and_then(|()| {
-            disk.rename(TEMPORARY, FILE)
-                .map_err(unchanged("renaming the manifest"))
+            if planted(Bug::ManifestNotSynced) {
+                return Ok(());
+            }
+            file.sync().map_err(unchanged("syncing the manifest"))
         });
     if written.is_err() {
         // Best effort: a left-over is removed before the next attempt anyway.
         let _ = disk.remove(TEMPORARY);
         return written;
     }
-    disk.sync_dir().map_err(|error| {
+    if let Err(error) = disk.rename(TEMPORARY, FILE) {
+        return Err(after_failed_rename(disk, manifest, error));
+    }
+    if planted(Bug::ManifestNameNotSynced) {
+        return Ok(());
+    }
+    let synced = disk.sync_dir();
+    if planted(Bug::ManifestNameErrorIgnored) {
+        return Ok(());
+    }
+    synced.map_err(|error| {
         CommitError::Unknown(Error::io("syncing the directory", error).in_file(FILE))
     })
+}
+
+/// A renaming that failed may have happened all the same. Only if the old
+/// manifest is seen to stand is nothing changed.
+fn after_failed_rename(disk: &dyn Disk, manifest: &Manifest, error: io::Error) -> CommitError {
+    let error = Error::io("renaming the manifest", error).in_file(TEMPORARY);
+    let old_stands = match load(disk) {
+        Ok(Some((found, _))) => found.generation != manifest.generation,
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    if old_stands || planted(Bug::FailedRenameTrusted) {
+        let _ = disk.remove(TEMPORARY);
+        CommitError::Unchanged(error)
+    } else {
+        CommitError::Unknown(error)
+    }
 }

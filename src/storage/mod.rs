@@ -6,6 +6,7 @@ pub mod disk;
 mod disk_suite;
 pub mod manifest;
 mod mmap;
+pub mod planted;
 pub mod real_disk;
 pub mod segment;
 #[cfg(any(test, feature = "internals"))]

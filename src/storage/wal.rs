@@ -10,6 +10,7 @@ use crate::format::wal::{FRAME_HEADER_BYTES, HEADER_BYTES, Header, file_name, pu
 use crate::limits::{FRAME_BYTES_MAX, WAL_REDEFINE_BYTES};
 use crate::model::{Kind, Name, SeriesKey};
 use crate::storage::disk::{Disk, DiskFile, Open};
+use crate::storage::planted::{Bug, planted};
 
 /// What the log needs to know of a series it writes deltas of.
 pub trait SeriesNames {
@@ -66,11 +67,24 @@ impl WalWriter {
         let file = disk
             .open(&name, Open::Create)
             .map_err(fail("creating the log"))?;
+        let sync = || match planted(Bug::LogHeaderNotSynced) {
+            true => Ok(()),
+            false => file.sync(),
+        };
+        let sync_dir = || match planted(Bug::LogNameNotSynced) {
+            true => Ok(()),
+            false => disk
+                .sync_dir()
+                .or_else(|error| match planted(Bug::LogNameErrorIgnored) {
+                    true => Ok(()),
+                    false => Err(error),
+                }),
+        };
         let written = file
             .write_at(0, &header.encode())
-            .and_then(|()| file.sync())
+            .and_then(|()| sync())
             .map_err(fail("writing the log's header"))
-            .and_then(|()| disk.sync_dir().map_err(fail("syncing the directory")));
+            .and_then(|()| sync_dir().map_err(fail("syncing the directory")));
         if let Err(error) = written {
             // Nothing was promised of this file; a remainder is ignored at open.
             let _ = disk.remove(&name);
@@ -153,7 +167,9 @@ impl WalWriter {
                 kind,
             });
         }
-        self.payload.clear();
+        if !planted(Bug::DirtyBufferReused) {
+            self.payload.clear();
+        }
         let mut encoder = Encoder::new(&mut self.payload, stamp);
         encoder.definitions(&definitions);
         encoder.deltas(deltas, &self.numbers, |index| {
@@ -185,6 +201,9 @@ impl WalWriter {
         let result = self.file.write_at(self.written, &self.staged);
         match &result {
             Ok(()) => self.written += self.staged.len() as u64,
+            Err(_) if planted(Bug::AppendsAfterTornWrite) => {
+                self.written += self.staged.len() as u64
+            }
             Err(_) => drop(self.file.set_len(self.written)),
         }
         self.staged.clear();
@@ -197,7 +216,12 @@ impl WalWriter {
     /// Makes all that is written durable. An error must never be retried.
     pub fn sync(&mut self) -> Result<()> {
         if !self.is_synced() {
-            self.pending_sync().run()?;
+            let synced = self.pending_sync().run();
+            if !planted(Bug::SyncRetried) || synced.is_ok() {
+                synced?;
+            } else {
+                self.pending_sync().run()?;
+            }
             self.synced = self.written;
         }
         Ok(())

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use crate::codec::{Family, Page};
 use crate::engine::compaction::choose::{Choice, choose, choose_all};
 use crate::engine::core::Core;
+use crate::engine::flush::Unnamed;
 use crate::engine::merge::DayMerge;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::directory::Entry;
 use crate::format::segment_meta::SegmentMeta;
 use crate::limits::MINUTES_PER_DAY;
 use crate::model::{Name, SeriesKey};
+use crate::storage::planted::{Bug, planted};
 use crate::storage::segment::{Block, Segment, SegmentWriter, segment_file_name};
 
 /// Which series of the inputs go into the output.
@@ -22,7 +24,7 @@ impl Core {
     /// Does one merge that is worth doing in passing; says whether there was one.
     pub fn compact_step(&self) -> Result<bool> {
         let _compacting = self.compaction.lock();
-        let skip = self.work.lock().unmergeable.clone();
+        let skip = self.left_alone();
         let segments = self.manifest.lock().segments.clone();
         let Some(choice) = choose(&segments, &skip) else {
             return Ok(false);
@@ -36,14 +38,25 @@ impl Core {
         self.flush_all()?;
         let _compacting = self.compaction.lock();
         let segments = self.manifest.lock().segments.clone();
-        let choices = choose_all(&segments, &[]);
-        let mut failed = None;
+        // One that did not open is no reason to leave its neighbours as they are.
+        let broken = self.snapshot().state.broken;
+        let skip: Vec<u64> = broken.iter().map(|broken| broken.meta.id).collect();
+        let choices = choose_all(&segments, &skip);
+        let mut failed = broken.first().map(|broken| broken.error.shared());
         for choice in choices {
             if let Err(error) = self.merge_or_skip(&choice) {
                 failed.get_or_insert(error);
             }
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Segments that can not be merged, lest they are chosen over and over.
+    fn left_alone(&self) -> Vec<u64> {
+        let mut skip = self.work.lock().unmergeable.clone();
+        let state = self.snapshot().state;
+        skip.extend(state.broken.iter().map(|broken| broken.meta.id));
+        skip
     }
 
     /// Damaged inputs are left as they are: the rest of the store goes on
@@ -83,16 +96,29 @@ impl Core {
             manifest.next_segment += 1;
             manifest.next_segment - 1
         };
+        let mut unnamed = Unnamed::new(&*self.disk);
         let output = write_merged(self, id, &inputs, choice.cold_before_day, keep)?;
-        self.disk
-            .sync_dir()
-            .map_err(|error| Error::io("syncing the directory", error))?;
+        unnamed.metas.extend(output);
+        if !planted(Bug::MergedNameNotSynced) {
+            self.disk
+                .sync_dir()
+                .map_err(|error| Error::io("syncing the directory", error))?;
+        }
         let opened = match &output {
             Some(meta) => Some(Arc::new(Segment::open(&*self.disk, self.store_id, meta)?)),
             None => None,
         };
+        let remove_inputs = || {
+            for id in &choice.inputs {
+                // What can not be removed now is removed at the next opening.
+                let _ = self.disk.remove(&segment_file_name(*id));
+            }
+        };
+        if planted(Bug::InputsRemovedEarly) {
+            remove_inputs();
+        }
         let replaced = |id: u64| choice.inputs.contains(&id);
-        self.edit_manifest(
+        let edited = self.edit_manifest(
             |manifest| {
                 manifest.segments.retain(|meta| !replaced(meta.id));
                 manifest.segments.extend(output);
@@ -108,11 +134,13 @@ impl Core {
                 segments
                     .sort_by_key(|segment| (segment.meta().bucket, segment.meta().first_sequence));
             },
-        )?;
-        for id in &choice.inputs {
-            // What can not be removed now is removed at the next opening.
-            let _ = self.disk.remove(&segment_file_name(*id));
+        );
+        if edited.is_ok() || self.check_alive().is_err() {
+            // Poisoned is a store whose manifest may name it.
+            unnamed.keep();
         }
+        edited?;
+        remove_inputs();
         Ok(output)
     }
 }
@@ -228,6 +256,9 @@ fn merge_series(
     }
     // By day, then by sequence: what a gauge's last write is depends on it.
     days.sort_unstable();
+    if planted(Bug::MergeOutOfOrder) {
+        days.sort_by_key(|(day, part, _)| (*day, usize::MAX - part));
+    }
     let mut pages = Vec::new();
     for group in days.chunk_by(|left, right| left.0 == right.0) {
         let day = group[0].0;
@@ -235,7 +266,8 @@ fn merge_series(
             continue;
         }
         let kind = blocks[group[0].1].kind();
-        for (_, part, at) in group {
+        let lost = usize::from(planted(Bug::MergeLosesPart) && group.len() > 1);
+        for (_, part, at) in &group[lost..] {
             blocks[*part].decode(*at, page)?;
             if group.len() == 1 {
                 pages.push((day, page.clone()));

@@ -79,7 +79,12 @@ fn cuts(disk: &SimDisk, random: u64) -> Vec<SimDisk> {
         };
         // Torn with all before it there and nothing after, and with all there.
         for subset in [(1_u64 << bit) - 1, u64::MAX] {
-            for (sectors, kept) in [(u64::MAX, length / 2), (u64::MAX, length - 1), (1, *length), (2, *length)] {
+            for (sectors, kept) in [
+                (u64::MAX, length / 2),
+                (u64::MAX, length - 1),
+                (1, *length),
+                (2, *length),
+            ] {
                 let tear = Tear {
                     sectors,
                     length: kept,
@@ -145,13 +150,21 @@ fn interrupt(
         // What a recovered store says is there has to stay.
         let answered = index == last && expected.options.durability == Durability::Sync;
         let least = if answered { found } else { expected.least };
-        let expected = Expected { least, ..expected.clone() };
+        let expected = Expected {
+            least,
+            ..expected.clone()
+        };
         let mut disks = vec![point.disk.kill()];
         disks.extend([0, u64::MAX].map(|subset| point.disk.crash_with_subset(subset)));
         disks.push(point.disk.crash_random(index as u64));
         for disk in disks {
             let unsynced = disk.unsynced().len();
-            let key = (disk.fingerprint() ^ unsynced as u64, expected.least, expected.most, expected.floors.len());
+            let key = (
+                disk.fingerprint() ^ unsynced as u64,
+                expected.least,
+                expected.most,
+                expected.floors.len(),
+            );
             if seen.insert(key) {
                 tally.second_states += 1;
                 check(&disk, &expected).map_err(|why| format!("again in recovery: {why}"))?;
@@ -162,7 +175,12 @@ fn interrupt(
 }
 
 /// Runs a workload and looks at every death during its last step.
-pub fn explore(ops: &[Op], options: &Options, depth: Depth, tally: &mut Tally) -> Result<(), String> {
+pub fn explore(
+    ops: &[Op],
+    options: &Options,
+    depth: Depth,
+    tally: &mut Tally,
+) -> Result<(), String> {
     let mut world = World::new(1, options);
     let fail = |error| format!("{ops:?}: {error}");
     if ops.is_empty() {
@@ -188,11 +206,17 @@ pub fn explore(ops: &[Op], options: &Options, depth: Depth, tally: &mut Tally) -
 pub fn sequences(length: u32) -> impl Iterator<Item = Vec<Op>> {
     let count = OPS.len();
     (0..count.pow(length)).map(move |number| {
-        (0..length).map(|at| OPS[number / count.pow(at) % count]).collect()
+        (0..length)
+            .map(|at| OPS[number / count.pow(at) % count])
+            .collect()
     })
 }
 
-pub fn explore_all(lengths: std::ops::RangeInclusive<u32>, options: &Options, depth: Depth) -> Tally {
+pub fn explore_all(
+    lengths: std::ops::RangeInclusive<u32>,
+    options: &Options,
+    depth: Depth,
+) -> Tally {
     let mut tally = Tally::default();
     for ops in lengths.flat_map(sequences) {
         if let Err(why) = explore(&ops, options, depth, &mut tally) {
@@ -216,8 +240,14 @@ pub fn buffered() -> Options {
     })
 }
 
-const SHALLOW: Depth = Depth { random: 4, second: false };
-const DEEP: Depth = Depth { random: 12, second: true };
+const SHALLOW: Depth = Depth {
+    random: 4,
+    second: false,
+};
+const DEEP: Depth = Depth {
+    random: 12,
+    second: true,
+};
 
 #[test]
 fn every_workload_of_two_steps_survives_a_death_at_every_call() {
@@ -231,12 +261,26 @@ fn every_single_step_survives_a_second_death_in_recovery() {
 
 #[test]
 fn every_step_of_a_log_that_is_full_at_once_survives() {
-    explore_all(0..=2, &tiny(), Depth { random: 1, second: false });
+    explore_all(
+        0..=2,
+        &tiny(),
+        Depth {
+            random: 1,
+            second: false,
+        },
+    );
 }
 
 #[test]
 fn buffered_commits_lose_a_suffix_at_most() {
-    explore_all(0..=2, &buffered(), Depth { random: 2, second: false });
+    explore_all(
+        0..=2,
+        &buffered(),
+        Depth {
+            random: 2,
+            second: false,
+        },
+    );
 }
 
 #[test]

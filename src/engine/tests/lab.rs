@@ -123,6 +123,7 @@ fn writes(index: usize, late: bool) -> Vec<Write> {
             at(0, 1, day + index, own),
             at(1, 2, 7, own),
             at(0, 0, MINUTES_PER_BUCKET + 5, weight),
+            at(2, 0, MINUTES_PER_BUCKET - 1, weight),
         ];
     }
     let bucket = MINUTES_PER_BUCKET;
@@ -138,7 +139,9 @@ fn writes(index: usize, late: bool) -> Vec<Write> {
 pub fn model(kinds: &[bool], count: usize, floor: u32) -> Model {
     let mut model = Model::new();
     for (index, late) in kinds.iter().take(count).enumerate() {
-        writes(index, *late).iter().for_each(|write| apply(&mut model, write));
+        writes(index, *late)
+            .iter()
+            .for_each(|write| apply(&mut model, write));
     }
     model.retain(|(_, _, minute), _| *minute >= floor);
     model
@@ -227,12 +230,23 @@ impl World {
     }
 
     fn live(&self) -> Result<&Store> {
-        self.store.as_ref().ok_or_else(|| Error::new(ErrorKind::ReadOnly, "no store is open"))
+        self.store
+            .as_ref()
+            .ok_or_else(|| Error::new(ErrorKind::ReadOnly, "no store is open"))
     }
 
     /// Batches granted so far.
     pub fn acknowledged(&self) -> usize {
-        self.history.batches.iter().filter(|sent| sent.granted.is_some()).count()
+        self.history
+            .batches
+            .iter()
+            .filter(|sent| sent.granted.is_some())
+            .count()
+    }
+
+    /// Batches sent so far.
+    pub fn sent(&self) -> usize {
+        self.history.batches.len()
     }
 
     fn commit(&mut self, late: bool) -> Result<()> {
@@ -259,7 +273,10 @@ impl World {
 
     fn retain(&mut self) -> Result<()> {
         let floors = &mut self.history.floors;
-        let next = floors.iter().filter(|floor| floor.granted.is_some()).count();
+        let next = floors
+            .iter()
+            .filter(|floor| floor.granted.is_some())
+            .count();
         let Some(floor) = FLOORS.get(next) else {
             return Ok(());
         };
@@ -279,7 +296,9 @@ impl World {
         target.start_recording();
         let snapshot = store.snapshot();
         let done = backup_to(&self.disk, store.core.store_id, &snapshot, &target);
-        let expected = self.history.expected(self.disk.calls(), false, &self.options);
+        let expected = self
+            .history
+            .expected(self.disk.calls(), false, &self.options);
         let count = self.acknowledged();
         let exact = |opened| Expected {
             opened,
@@ -309,7 +328,9 @@ impl World {
         let Some(store) = &self.store else {
             return Ok(());
         };
-        let expected = self.history.expected(self.disk.calls(), false, &self.options);
+        let expected = self
+            .history
+            .expected(self.disk.calls(), false, &self.options);
         let snapshot = store.snapshot();
         let seen = cells(&snapshot).map_err(|error| format!("reading: {error}"))?;
         let wanted = model(&expected.kinds, expected.least, expected.floors[0]);
@@ -330,7 +351,11 @@ pub fn check(disk: &SimDisk, expected: &Expected) -> Result<(), String> {
         Ok(reader) => {
             let found = reader.verify().map_err(say("verifying"))?;
             if !found.is_sound() || !reader.warnings().is_empty() {
-                return Err(format!("damage: {:?} {:?}", found.damage, reader.warnings()));
+                return Err(format!(
+                    "damage: {:?} {:?}",
+                    found.damage,
+                    reader.warnings()
+                ));
             }
             Some(cells(&reader.snapshot().map_err(say("reading"))?).map_err(say("reading"))?)
         }
@@ -372,16 +397,20 @@ pub fn check(disk: &SimDisk, expected: &Expected) -> Result<(), String> {
     }
     let cut = disk.crash_with_subset(0);
     drop(store);
-    for (disk, what) in [(&cut, "a power cut after"), (&disk.kill(), "the close after")] {
+    for (disk, what) in [
+        (&cut, "a power cut after"),
+        (&disk.kill(), "the close after"),
+    ] {
         let reader = Reader::open_on(Arc::new(disk.read_only()))
             .map_err(|error| format!("{what} recovery: {error}"))?;
         let snapshot = reader.snapshot().map_err(say("reading"))?;
         let seen = cells(&snapshot).map_err(say("reading"))?;
         if seen != wanted || !reader.warnings().is_empty() {
             let warnings = reader.warnings();
-            return Err(format!("{what} recovery left {seen:?}, not {wanted:?} {warnings:?}"));
+            return Err(format!(
+                "{what} recovery left {seen:?}, not {wanted:?} {warnings:?}"
+            ));
         }
     }
     Ok(())
 }
-

@@ -3,8 +3,12 @@
 mod commit;
 mod concurrent;
 mod crash;
+mod faults;
+mod full;
 mod lab;
 mod model;
+mod panics;
+mod planted;
 mod repair;
 
 use std::collections::BTreeMap;

@@ -80,6 +80,7 @@ enum Cause {
     Kind(io::ErrorKind),
     Errno(i32),
     Died,
+    Panic,
 }
 
 /// A plan to fail some calls. Unless told otherwise: the next one, once, with
@@ -156,6 +157,13 @@ impl Fault {
         self
     }
 
+    /// The calling thread panics there, having done nothing.
+    #[must_use]
+    pub fn panicking(mut self) -> Self {
+        self.cause = Cause::Panic;
+        self
+    }
+
     /// What the call has done all the same.
     #[must_use]
     pub fn outcome(mut self, outcome: Outcome) -> Self {
@@ -225,6 +233,7 @@ impl Verdict {
             Some((Cause::Kind(kind), _)) => Err(kind.into()),
             Some((Cause::Errno(errno), _)) => Err(io::Error::from_raw_os_error(errno)),
             Some((Cause::Died, _)) => Err(io::Error::other(Died)),
+            Some((Cause::Panic, _)) => panic!("a panic that a test asked for"),
         }
     }
 }

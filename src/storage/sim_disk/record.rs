@@ -21,7 +21,10 @@ pub(super) type Recording = Vec<(u64, State)>;
 impl Call {
     /// Whether it may change what is on the disk.
     const fn changes(self) -> bool {
-        !matches!(self, Call::Open | Call::List | Call::Len | Call::Read | Call::Map)
+        !matches!(
+            self,
+            Call::Open | Call::List | Call::Len | Call::Read | Call::Map
+        )
     }
 }
 
@@ -86,7 +89,11 @@ impl SimDisk {
         let state = self.state.lock();
         for (name, id) in &state.visible {
             name.hash(&mut hasher);
-            state.nodes.get(id).map(|node| Arc::clone(&node.cached)).hash(&mut hasher);
+            state
+                .nodes
+                .get(id)
+                .map(|node| Arc::clone(&node.cached))
+                .hash(&mut hasher);
         }
         hasher.finish()
     }
