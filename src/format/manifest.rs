@@ -223,7 +223,19 @@ fn take_state(body: &[u8], generation: u64) -> Result<Manifest> {
     }
     // Every count is bounded by the bytes that are left: an entry has at least one.
     for _ in 0..cursor.length(cursor.remaining()) {
-        manifest.segments.push(SegmentMeta::decode(cursor));
+        let meta = SegmentMeta::decode(cursor);
+        let after = |last: &SegmentMeta| {
+            (last.bucket, last.last_sequence) < (meta.bucket, meta.first_sequence)
+        };
+        cursor.require(
+            manifest.segments.last().is_none_or(after),
+            "segments out of order",
+        );
+        cursor.require(
+            meta.id < manifest.next_segment,
+            "a segment number yet to be given out",
+        );
+        manifest.segments.push(meta);
         cursor.check()?;
     }
     for _ in 0..cursor.length(cursor.remaining()) {

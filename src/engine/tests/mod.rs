@@ -9,6 +9,7 @@ mod lab;
 mod model;
 mod panics;
 mod planted;
+mod regressions;
 mod repair;
 
 use std::collections::BTreeMap;
