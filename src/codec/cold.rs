@@ -49,6 +49,10 @@ const PREDICTED_FROM: usize = 6;
 /// The fewest values of a page for which prediction is tried.
 const PREDICTED_COUNT_MIN: usize = 64;
 
+/// `pco` 1.1 takes this many values at a time and panics where the last batch
+/// is shorter than what it predicts from.
+const PREDICTED_BATCH: usize = 512;
+
 /// A predicted chunk is read at half the speed: it has to save one part in
 /// this many.
 const PREDICTION_SAVES: usize = 32;
@@ -233,7 +237,25 @@ fn read_page<T: Number + Default>(
 pub fn encode_cold(pages: &[&Page]) -> Option<ColdBlock> {
     let mut hot = Vec::new();
     pages.iter().for_each(|page| page::encode(page, &mut hot));
-    encode_together(pages).filter(|block| block.size() < hot.len())
+    encode_together(pages)
+        .filter(|block| block.size() < hot.len())
+        .filter(|block| reads_back(block, pages))
+}
+
+/// Whether a block is read as what was written. A fault in a coder this dense
+/// would be silent; here it costs a few bytes, since the pages stay hot.
+fn reads_back(block: &ColdBlock, pages: &[&Page]) -> bool {
+    let family = match pages.first().map(|page| &page.column) {
+        Some(Column::Floats(_)) => Family::Float,
+        _ => Family::Integer,
+    };
+    let Ok(meta) = ColdMeta::parse(&block.meta, family) else {
+        return false;
+    };
+    let mut back = Page::new(family);
+    pages.iter().zip(&block.pages).all(|(page, bytes)| {
+        page::decode(bytes, family, Some(&meta), &mut back).is_ok() && back.same_bits(page)
+    })
 }
 
 /// [`encode_cold`], whatever it costs.
@@ -334,10 +356,12 @@ fn compress<T: Number>(head: Vec<u8>, values: &[T], counts: &[usize]) -> Option<
     let delta = with(DeltaSpec::TryConsecutive(1));
     let simple = plain.into_iter().chain(delta).min_by_key(ColdBlock::size)?;
     // Prediction comes closest to the entropy of counts around a moving rate.
-    // There is none for 64 bits, and `pco` panics on pages shorter than what
-    // it predicts from.
-    let long = counts.iter().all(|count| *count >= PREDICTED_COUNT_MIN);
-    let predicted = if long && size_of::<T>() <= 4 {
+    // There is none for 64 bits.
+    let predictable = counts.iter().all(|count| {
+        let last = count % PREDICTED_BATCH;
+        *count >= PREDICTED_COUNT_MIN && (last == 0 || last >= PREDICTED_FROM)
+    });
+    let predicted = if predictable && size_of::<T>() <= 4 {
         with(DeltaSpec::TryConv1(PREDICTED_FROM))
     } else {
         None

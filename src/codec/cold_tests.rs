@@ -195,3 +195,32 @@ proptest! {
         }
     }
 }
+
+/// Regression: `pco` 1.1 panics in prediction where a page ends just behind
+/// one of its batches, as with 513 cells.
+#[test]
+fn pages_of_any_length_round_trip_without_a_panic() {
+    // A panic is caught inside the codec: only the hook sees it.
+    let panicked = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (seen, own) = (panicked.clone(), std::thread::current().id());
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() == own {
+            seen.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+        hook(info);
+    }));
+    for first in [
+        64, 511, 512, 513, 514, 517, 518, 1_023, 1_024, 1_025, 1_030, 1_439,
+    ] {
+        let mut pages = integers(52, 0);
+        let page = &mut pages[0];
+        page.presence = Presence::new();
+        page.presence.set_range(0..first);
+        if let Column::Ints(values) = &mut page.column {
+            values.truncate(usize::from(first));
+        }
+        round_trip(&pages, Family::Integer);
+    }
+    assert!(!panicked.load(std::sync::atomic::Ordering::Relaxed));
+}

@@ -58,7 +58,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fixed!(u8: u8, u16: u16, u32: u32, u64: u64, i128: i128);
+    fixed!(u8: u8, u16: u16, u32: u32, u64: u64);
 
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N).first_chunk().copied()

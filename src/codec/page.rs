@@ -105,6 +105,21 @@ fn emptied<T>(mut values: Vec<T>) -> Vec<T> {
 }
 
 impl Page {
+    /// Whether two pages are the same to the last bit: gauges are compared as
+    /// bits, so that 0.0 and -0.0 differ.
+    pub fn same_bits(&self, other: &Page) -> bool {
+        self.presence == other.presence
+            && match (&self.column, &other.column) {
+                (Column::Ints(own), Column::Ints(others)) => own == others,
+                (Column::Wides(own), Column::Wides(others)) => own == others,
+                (Column::Floats(own), Column::Floats(others)) => {
+                    let bits = |(own, other): (&f64, &f64)| own.to_bits() == other.to_bits();
+                    own.len() == others.len() && own.iter().zip(others).all(bits)
+                }
+                _ => false,
+            }
+    }
+
     /// A page without a cell.
     #[must_use]
     pub const fn new(family: Family) -> Self {

@@ -55,8 +55,11 @@ pub fn append(disk: &dyn Disk, record: &Override) -> Result<()> {
     file.sync().map_err(fail)
 }
 
+/// Where the first bad byte is, and what is wrong there.
+pub type Bad = (u64, &'static str);
+
 /// All records, and where the first bad byte is, if there is one.
-pub fn read(disk: &dyn Disk) -> Result<(Vec<Override>, Option<(u64, &'static str)>)> {
+pub fn read(disk: &dyn Disk) -> Result<(Vec<Override>, Option<Bad>)> {
     let fail = |error| Error::io("reading the audit log", error).in_file(FILE);
     let file = match disk.open(FILE, Open::Read) {
         Ok(file) => file,

@@ -107,7 +107,8 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
         .map_err(|error| Error::io("listing the directory", error))?;
     let exists = names.iter().any(|name| name == FILE);
     // Nothing is touched in a directory that is somebody else's.
-    if !exists && !(options.create && is_blank(&*disk)?) {
+    let may_create = options.create && is_blank(&*disk)?;
+    if !(exists || may_create) {
         return Err(not_a_store(&*disk));
     }
     let lock = take_lock(&*disk)?;

@@ -34,14 +34,10 @@ const ATTEMPTS: usize = 50;
 /// then, in whatever process, and nothing it had not.
 pub struct Reader {
     disk: Arc<dyn Disk>,
-    /// Where overrides are recorded: the one thing a reader may write.
-    audit: Audit,
+    /// Where overrides are recorded, the one thing a reader may write: a
+    /// directory to be opened for it, or the disk it reads.
+    audit: Option<PathBuf>,
     view: Mutex<View>,
-}
-
-enum Audit {
-    At(PathBuf),
-    On(Arc<dyn Disk>),
 }
 
 struct View {
@@ -78,15 +74,16 @@ impl Reader {
         }
         let disk = RealDisk::read_only(path)
             .map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
-        Self::with_audit(Arc::new(disk), Audit::At(path.to_owned()))
+        Self::with_audit(Arc::new(disk), Some(path.to_owned()))
     }
 
     /// Opens a store on any disk for reading.
+    #[cfg(any(test, feature = "internals"))]
     pub(crate) fn open_on(disk: Arc<dyn Disk>) -> Result<Reader> {
-        Self::with_audit(disk.clone(), Audit::On(disk))
+        Self::with_audit(disk, None)
     }
 
-    fn with_audit(disk: Arc<dyn Disk>, audit: Audit) -> Result<Reader> {
+    fn with_audit(disk: Arc<dyn Disk>, audit: Option<PathBuf>) -> Result<Reader> {
         let view = View::load(&*disk, &(Vec::new(), Vec::new()))?;
         Ok(Reader {
             disk,
@@ -122,10 +119,15 @@ impl Reader {
                 damage.file, damage.from, damage.to, damage.what
             )
         });
+        let segments = view.replayed.state.segments.iter();
+        let hurt = segments
+            .flat_map(|segment| segment.damage())
+            .map(|damage| damage.to_string());
         view.warnings
             .iter()
             .cloned()
             .chain(broken)
+            .chain(hurt)
             .chain(damage)
             .collect()
     }
@@ -173,8 +175,8 @@ impl Reader {
     /// A reason that is empty or too long, or what the system refuses.
     pub fn record_override(&self, record: &Override) -> Result<()> {
         match &self.audit {
-            Audit::On(disk) => audit::append(&**disk, record),
-            Audit::At(path) => {
+            None => audit::append(&*self.disk, record),
+            Some(path) => {
                 let disk = RealDisk::open(path)
                     .map_err(|error| Error::io("opening the audit log", error))?;
                 audit::append(&disk, record)

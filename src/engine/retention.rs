@@ -8,7 +8,7 @@ use crate::engine::compaction::choose::Choice;
 use crate::engine::core::Core;
 use crate::engine::store::Store;
 use crate::error::Result;
-use crate::model::Minute;
+use crate::model::{Minute, Pattern};
 use crate::storage::segment::{Sort, segment_file_name};
 
 /// What retention did.
@@ -34,6 +34,17 @@ impl Store {
     /// What the system refuses; nothing is dropped then.
     pub fn retain_before(&self, minute: Minute) -> Result<Retained> {
         self.core.retain_before(minute.get())
+    }
+
+    /// Drops all cells of the releases that `releases` matches. Definitions
+    /// stay. Cost: rewriting the segments that hold them, one after the other;
+    /// after a crash it is said again.
+    ///
+    /// # Errors
+    /// What the system refuses, or a damaged segment: those not reached yet
+    /// still hold the releases.
+    pub fn retain_without(&self, releases: &Pattern) -> Result<Retained> {
+        self.core.drop_releases(&|name| releases.matches(name))
     }
 }
 
@@ -83,11 +94,7 @@ impl Core {
         };
         let snapshot = self.snapshot();
         for segment in snapshot.state.segments.iter() {
-            if !segment
-                .series()?
-                .names(Sort::Release)
-                .any(|name| matches(name))
-            {
+            if !segment.series()?.names(Sort::Release).any(matches) {
                 continue;
             }
             let meta = *segment.meta();

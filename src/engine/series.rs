@@ -145,9 +145,4 @@ impl SeriesTable {
             None => inner.by_release.values().for_each(&mut branches),
         }
     }
-
-    /// The releases met, sorted.
-    pub fn releases(&self) -> Vec<Name> {
-        self.inner.read().by_release.keys().cloned().collect()
-    }
 }

@@ -15,7 +15,7 @@ use crate::engine::state::Snapshot;
 use crate::engine::worker::Workers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::{SealedWal, SourceState};
-use crate::model::{Catalogue, Metric, Name, Release};
+use crate::model::{Catalogue, Metric, Release};
 use crate::storage::disk::Disk;
 use crate::storage::real_disk::RealDisk;
 

@@ -3,30 +3,23 @@
 //! summary of every page, so that a page decodes, or is left alone, by itself.
 
 use crate::codec::cursor::{Corrupt, Cursor, Result};
-use crate::format::checksum::bound_crc;
-use crate::format::columns::{Column, Shape};
+use crate::format::block_prefix::{COVERED_BYTES, HEADER_BYTES_MIN, PREFIX_BYTES, Place, Prefix};
+use crate::format::checksum::bound_crcs;
+use crate::format::columns::Column;
 use crate::format::directory::Entry;
 use crate::limits::{
     BLOCK_BYTES_MAX, DAYS_PER_BUCKET, MINUTES_PER_BUCKET, MINUTES_PER_DAY, PAGE_BYTES_MAX,
 };
 use crate::model::Kind;
 
-/// The first bytes of a block. `0xf5` occurs in no name.
-pub const BLOCK_MAGIC: [u8; 4] = [0xf5, b'h', b'b', 0x0a];
-
-/// Bytes of the part of the header with a checksum of its own.
-pub const PREFIX_BYTES: usize = 40;
-
-/// The shortest header: one page, five columns without values.
-pub const HEADER_BYTES_MIN: usize = PREFIX_BYTES + COLUMNS * 2 + 4 + 4;
-
 /// The longest metadata shared by the cold pages of a block.
 pub const COLD_META_BYTES_MAX: usize = u16::MAX as usize;
 
 /// Lengths, cells, sums, minima, maxima.
-const COLUMNS: usize = 5;
+pub(super) const COLUMNS: usize = 5;
 const PAGES_MAX: usize = DAYS_PER_BUCKET as usize;
 
+const _: () = assert!(HEADER_BYTES_MIN == PREFIX_BYTES + COLUMNS * 2 + 4 + 4);
 const _: () = assert!(PAGES_MAX == 32 && MINUTES_PER_BUCKET <= 1 << 16);
 const _: () = assert!(
     PREFIX_BYTES
@@ -36,117 +29,6 @@ const _: () = assert!(
         + 4
         <= BLOCK_BYTES_MAX
 );
-
-/// Where something is: in which segment, and at which byte of its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The segment.
-    pub segment_id: u64,
-    /// Offset in the file.
-    pub offset: u64,
-}
-
-/// Which series a block is, how long, and when: enough to go on to the next
-/// block and to say what is lost with this one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prefix {
-    /// Length of the block.
-    pub block_bytes: u32,
-    /// Length of its header.
-    pub header_bytes: u32,
-    /// Release, branch and metric, by their indices in the dictionary.
-    pub key: (u32, u32, u32),
-    /// How the values merge.
-    pub kind: Kind,
-    /// Length of the metadata that the cold pages share.
-    pub cold_meta_bytes: u16,
-    /// Bit `d` is set where day `d` of the bucket has a page.
-    pub days: u32,
-    /// The first minute with a cell, counted from the start of the bucket.
-    pub first_minute: u16,
-    /// The last minute with a cell.
-    pub last_minute: u16,
-}
-
-impl Prefix {
-    fn encode(&self, place: Place) -> [u8; PREFIX_BYTES] {
-        let (kind, decimals) = self.kind.code();
-        let mut out = [0; PREFIX_BYTES];
-        let mut put = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
-        put(0, &BLOCK_MAGIC);
-        put(4, &self.block_bytes.to_le_bytes());
-        put(8, &self.header_bytes.to_le_bytes());
-        put(12, &self.key.0.to_le_bytes());
-        put(16, &self.key.1.to_le_bytes());
-        put(20, &self.key.2.to_le_bytes());
-        put(24, &[kind, decimals]);
-        put(26, &self.cold_meta_bytes.to_le_bytes());
-        put(28, &self.days.to_le_bytes());
-        put(32, &self.first_minute.to_le_bytes());
-        put(34, &self.last_minute.to_le_bytes());
-        let crc = bound_crc(place.segment_id, place.offset, &out[..PREFIX_BYTES - 4]);
-        out[PREFIX_BYTES - 4..].copy_from_slice(&crc.to_le_bytes());
-        out
-    }
-
-    /// Reads and checks the prefix at the front of `bytes`, by the checksum
-    /// of its own.
-    ///
-    /// # Errors
-    /// Where it is not what was written there.
-    pub fn decode(bytes: &[u8], place: Place) -> Result<Prefix> {
-        let mut cursor = Cursor::new(bytes);
-        let prefix = Self::read(&mut cursor);
-        let crc = cursor.u32();
-        cursor.check()?;
-        let covered = bytes.get(..PREFIX_BYTES - 4).unwrap_or_default();
-        if crc != bound_crc(place.segment_id, place.offset, covered) {
-            return Err(Corrupt::new(
-                0,
-                "the block's prefix does not match its checksum",
-            ));
-        }
-        prefix.ok_or(Corrupt::new(24, "a kind that never was"))
-    }
-
-    fn read(cursor: &mut Cursor<'_>) -> Option<Prefix> {
-        let magic = cursor.take(BLOCK_MAGIC.len());
-        if magic != BLOCK_MAGIC {
-            cursor.fail_at(0, "not the start of a block");
-        }
-        let block_bytes = cursor.u32();
-        let header_bytes = cursor.u32();
-        cursor.require(
-            header_bytes as usize >= HEADER_BYTES_MIN
-                && header_bytes < block_bytes
-                && block_bytes as usize <= BLOCK_BYTES_MAX,
-            "a block of a length that can not be",
-        );
-        let key = (cursor.u32(), cursor.u32(), cursor.u32());
-        let kind = Kind::from_code(cursor.u8(), cursor.u8());
-        let cold_meta_bytes = cursor.u16();
-        let days = cursor.u32();
-        let first_minute = cursor.u16();
-        let last_minute = cursor.u16();
-        let day = |minute: u16| u32::from(minute) / MINUTES_PER_DAY;
-        cursor.require(
-            first_minute <= last_minute
-                && days.trailing_zeros() == day(first_minute)
-                && days.checked_ilog2() == Some(day(last_minute)),
-            "minutes outside the block's days",
-        );
-        Some(Prefix {
-            block_bytes,
-            header_bytes,
-            key,
-            kind: kind?,
-            cold_meta_bytes,
-            days,
-            first_minute,
-            last_minute,
-        })
-    }
-}
 
 /// One page of a block: a day, in bytes, and its summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +58,7 @@ pub struct BlockHeader<'a> {
     pub prefix: Prefix,
     /// The metadata that the cold pages share; often none.
     pub cold_meta: &'a [u8],
-    /// The checksum over all of the header.
+    /// The checksum at the end of the header.
     pub crc: u32,
     columns: [Column<'a>; COLUMNS],
     crcs: &'a [u8],
@@ -192,18 +74,19 @@ impl<'a> BlockHeader<'a> {
     pub fn decode(bytes: &'a [u8], place: Place) -> Result<Self> {
         let mut cursor = Cursor::new(bytes);
         let prefix = Prefix::read(&mut cursor);
-        cursor.u32(); // The crc of the prefix: the one of the header covers it all.
+        let prefix_crc = cursor.u32();
         cursor.check()?;
         let prefix = prefix.ok_or(Corrupt::new(24, "a kind that never was"))?;
-        let covered = prefix.header_bytes as usize - 4;
+        let header_end = prefix.header_bytes as usize - 4;
         let (Some(header), Some(crc)) = (
-            bytes.get(..covered),
-            bytes.get(covered..).and_then(<[u8]>::first_chunk),
+            bytes.get(..header_end),
+            bytes.get(header_end..).and_then(<[u8]>::first_chunk),
         ) else {
             return Err(Corrupt::new(8, "a header cut short"));
         };
         let crc = u32::from_le_bytes(*crc);
-        if crc != bound_crc(place.segment_id, place.offset, header) {
+        let covered = (&header[..COVERED_BYTES], &header[PREFIX_BYTES..]);
+        if (prefix_crc, crc) != bound_crcs(place.segment_id, place.offset, covered.0, covered.1) {
             return Err(Corrupt::new(
                 0,
                 "the block's header does not match its checksum",
@@ -345,91 +228,11 @@ impl<'a> BlockHeader<'a> {
     }
 }
 
-/// A page about to be written.
-#[derive(Clone, Copy, Debug)]
-pub struct NewPage<'a> {
-    /// The day, counted from the start of the bucket.
-    pub day: u32,
-    /// The page, encoded.
-    pub payload: &'a [u8],
-    /// Minutes with a cell.
-    pub cells: u32,
-    /// As in [`PageEntry`].
-    pub sum: i128,
-    /// As in [`PageEntry`].
-    pub min: i128,
-    /// As in [`PageEntry`].
-    pub max: i128,
-}
-
-/// A block about to be written, within the limits.
-#[derive(Clone, Copy, Debug)]
-pub struct NewBlock<'a> {
-    /// Release, branch and metric, by their indices in the dictionary.
-    pub key: (u32, u32, u32),
-    /// How the values merge.
-    pub kind: Kind,
-    /// The first minute with a cell, counted from the start of the bucket.
-    pub first_minute: u16,
-    /// The last minute with a cell.
-    pub last_minute: u16,
-    /// The metadata that the cold pages share.
-    pub cold_meta: &'a [u8],
-    /// The pages, by ascending day.
-    pub pages: &'a [NewPage<'a>],
-}
-
-impl NewBlock<'_> {
-    /// Writes the block to `out`, which is emptied first.
-    pub fn encode(&self, place: Place, out: &mut Vec<u8>) {
-        let columns: [fn(&NewPage<'_>) -> i128; COLUMNS] = [
-            |page| page.payload.len() as i128,
-            |page| page.cells.into(),
-            |page| page.sum,
-            |page| page.min,
-            |page| page.max,
-        ];
-        out.clear();
-        out.resize(PREFIX_BYTES, 0);
-        let shapes = columns.map(|column| Shape::of(self.pages.iter().map(column)));
-        for shape in &shapes {
-            shape.put(out);
-        }
-        for (shape, column) in shapes.iter().zip(columns) {
-            for page in self.pages {
-                shape.put_value(column(page), out);
-            }
-        }
-        let header_bytes = out.len() + 4 * self.pages.len() + self.cold_meta.len() + 4;
-        let mut end = header_bytes;
-        for page in self.pages {
-            let crc = bound_crc(place.segment_id, place.offset + end as u64, page.payload);
-            out.extend_from_slice(&crc.to_le_bytes());
-            end += page.payload.len();
-        }
-        out.extend_from_slice(self.cold_meta);
-        let prefix = Prefix {
-            block_bytes: end as u32,
-            header_bytes: header_bytes as u32,
-            key: self.key,
-            kind: self.kind,
-            cold_meta_bytes: self.cold_meta.len() as u16,
-            days: self.pages.iter().fold(0, |days, page| days | 1 << page.day),
-            first_minute: self.first_minute,
-            last_minute: self.last_minute,
-        };
-        out[..PREFIX_BYTES].copy_from_slice(&prefix.encode(place));
-        let crc = bound_crc(place.segment_id, place.offset, out);
-        out.extend_from_slice(&crc.to_le_bytes());
-        for page in self.pages {
-            out.extend_from_slice(page.payload);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::checksum::bound_crc;
+    use crate::format::new_block::{NewBlock, NewPage};
 
     const PLACE: Place = Place {
         segment_id: 7,
@@ -523,8 +326,10 @@ mod tests {
             for value in [0, 1, 0x7f, 0x80, 0xff] {
                 let mut bytes = sound.clone();
                 bytes[at] = value;
-                let crc = bound_crc(7, 164, &bytes[..header_bytes - 4]);
-                bytes[header_bytes - 4..header_bytes].copy_from_slice(&crc.to_le_bytes());
+                let rest = &bytes[PREFIX_BYTES..header_bytes - 4];
+                let (first, second) = bound_crcs(7, 164, &bytes[..COVERED_BYTES], rest);
+                bytes[COVERED_BYTES..PREFIX_BYTES].copy_from_slice(&first.to_le_bytes());
+                bytes[header_bytes - 4..header_bytes].copy_from_slice(&second.to_le_bytes());
                 // Whatever is accepted reads without a panic and inside the block.
                 if let Ok(header) = BlockHeader::decode(&bytes, PLACE) {
                     for page in (0..32).filter_map(|index| header.page(index)) {

@@ -1,27 +1,11 @@
 //! The names of a segment: its releases, branches and metrics, each sort
 //! distinct and sorted, so that a series is three small numbers everywhere else.
-//!
-//! A segment holds its dictionary twice, and either copy is enough. A copy
-//! describes itself, so that it can be found even where nothing points to it.
 
 use crate::codec::cursor::{Corrupt, Cursor, Result};
 use crate::codec::put;
-use crate::format::checksum::bound_crc;
+use crate::format::dictionary_copy::DICTIONARY_FRAME_BYTES;
 use crate::limits::{DICTIONARY_BYTES_MAX, DICTIONARY_NAMES_MAX, NAME_BYTES_MAX};
 use crate::model::Name;
-
-/// The first bytes of a copy. `0xf5` occurs in no name.
-pub const DICTIONARY_MAGIC: [u8; 4] = [0xf5, b'h', b'd', 0x0a];
-
-/// Bytes before the names: magic, encoding, lengths.
-const PREFIX_BYTES: usize = 16;
-
-/// Bytes around the names: the prefix and the checksum.
-pub const DICTIONARY_FRAME_BYTES: usize = PREFIX_BYTES + 4;
-
-const PLAIN: u8 = 1;
-const ZSTD: u8 = 2;
-const ZSTD_LEVEL: i32 = 9;
 
 /// The three sorts of names, in the order of a series key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +104,8 @@ impl Dictionary {
     }
 
     /// Counts, lengths, then all names back to back.
-    fn plain(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn plain(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.text.len() + self.ends.len() + 16);
         for sort in [Sort::Release, Sort::Branch, Sort::Metric] {
             put::varint(&mut out, self.count(sort) as u64);
@@ -134,7 +119,11 @@ impl Dictionary {
         out
     }
 
-    fn from_plain(bytes: &[u8]) -> Result<Self> {
+    /// The inverse of [`Dictionary::plain`].
+    ///
+    /// # Errors
+    /// Where it is not what [`Dictionary::plain`] gives.
+    pub fn from_plain(bytes: &[u8]) -> Result<Self> {
         let mut cursor = Cursor::new(bytes);
         let mut starts = [0; 4];
         for sort in 0..3 {
@@ -170,123 +159,29 @@ impl Dictionary {
         }
         Ok(dictionary)
     }
-
-    /// The parts of a copy that do not depend on where it is.
-    #[must_use]
-    pub fn encode(&self) -> EncodedDictionary {
-        let plain = self.plain();
-        let dense = zstd::bulk::compress(&plain, ZSTD_LEVEL)
-            .ok()
-            .filter(|dense| dense.len() < plain.len());
-        let stored = dense.as_ref().unwrap_or(&plain);
-        let mut bytes = Vec::with_capacity(stored.len() + DICTIONARY_FRAME_BYTES);
-        bytes.extend_from_slice(&DICTIONARY_MAGIC);
-        bytes.push(if dense.is_some() { ZSTD } else { PLAIN });
-        bytes.extend_from_slice(&[0; 3]);
-        bytes.extend_from_slice(&(plain.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&(stored.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(stored);
-        EncodedDictionary { bytes }
-    }
-
-    /// Reads and checks the copy at the front of `bytes`, which starts at
-    /// `offset` of its file, and says how long it is.
-    ///
-    /// # Errors
-    /// Where it is not what was written there.
-    pub fn decode(bytes: &[u8], segment_id: u64, offset: u64) -> Result<(Self, usize)> {
-        let mut cursor = Cursor::new(bytes);
-        let magic = cursor.take(DICTIONARY_MAGIC.len());
-        if magic != DICTIONARY_MAGIC {
-            cursor.fail_at(0, "not the start of a dictionary");
-        }
-        let encoding = cursor.u8();
-        super::header::require_zero(&mut cursor, 3);
-        let plain_bytes = cursor.u32() as usize;
-        let stored_bytes = cursor.u32() as usize;
-        cursor.require(
-            plain_bytes.max(stored_bytes) <= DICTIONARY_BYTES_MAX - DICTIONARY_FRAME_BYTES,
-            "a dictionary beyond its limit",
-        );
-        let stored = cursor.take(stored_bytes);
-        let covered = cursor.position();
-        let crc = cursor.u32();
-        cursor.check()?;
-        let covered = bytes.get(..covered).unwrap_or_default();
-        if crc != bound_crc(segment_id, offset, covered) {
-            return Err(Corrupt::new(
-                0,
-                "the dictionary does not match its checksum",
-            ));
-        }
-        let dictionary = match encoding {
-            PLAIN if plain_bytes == stored_bytes => Self::from_plain(stored)?,
-            ZSTD => Self::from_plain(&decompress(stored, plain_bytes)?)?,
-            _ => return Err(Corrupt::new(4, "an encoding that never was")),
-        };
-        Ok((dictionary, stored_bytes + DICTIONARY_FRAME_BYTES))
-    }
-}
-
-/// Exactly `plain_bytes` out of `stored`, in a buffer that can not grow.
-fn decompress(stored: &[u8], plain_bytes: usize) -> Result<Vec<u8>> {
-    let bad = || Corrupt::new(PREFIX_BYTES, "a dictionary that does not decompress");
-    let mut plain = Vec::new();
-    plain.try_reserve_exact(plain_bytes).map_err(|_| bad())?;
-    plain.resize(plain_bytes, 0);
-    let filled = zstd::bulk::decompress_to_buffer(stored, &mut plain).map_err(|_| bad())?;
-    (filled == plain_bytes).then_some(plain).ok_or(bad())
-}
-
-/// A dictionary in bytes, but for the checksum, which depends on the place.
-#[derive(Clone, Debug)]
-pub struct EncodedDictionary {
-    bytes: Vec<u8>,
-}
-
-impl EncodedDictionary {
-    /// Length of a copy.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.bytes.len() + 4
-    }
-
-    /// Appends the copy that goes to `offset` of that segment.
-    pub fn put(&self, segment_id: u64, offset: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.bytes);
-        let crc = bound_crc(segment_id, offset, &self.bytes);
-        out.extend_from_slice(&crc.to_le_bytes());
-    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
-    fn dictionary(sorts: [&BTreeSet<Name>; 3]) -> Dictionary {
+    pub fn dictionary(sorts: [&BTreeSet<Name>; 3]) -> Dictionary {
         let sorts = sorts.map(|names| names.iter().collect::<Vec<_>>());
         Dictionary::new([&sorts[0], &sorts[1], &sorts[2]]).unwrap()
     }
 
-    fn names(texts: &[&str]) -> BTreeSet<Name> {
+    pub fn names(texts: &[&str]) -> BTreeSet<Name> {
         texts.iter().map(|text| Name::new(text).unwrap()).collect()
     }
 
-    fn small() -> Dictionary {
+    pub fn small() -> Dictionary {
         dictionary([
             &names(&["firefox/release/57.0", "firefox/nightly/59.0a1", "é"]),
             &names(&["control", "treatment"]),
             &names(&["crashes"]),
         ])
-    }
-
-    fn copy(dictionary: &Dictionary, offset: u64) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        dictionary.encode().put(7, offset, &mut bytes);
-        assert_eq!(bytes.len(), dictionary.encode().len());
-        bytes
     }
 
     #[test]
@@ -308,50 +203,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn every_flip_prefix_and_move_is_refused() {
-        let bytes = copy(&small(), 64);
-        assert_eq!(
-            Dictionary::decode(&bytes, 7, 64),
-            Ok((small(), bytes.len()))
-        );
-        assert!(Dictionary::decode(&bytes, 7, 65).is_err());
-        assert!(Dictionary::decode(&bytes, 8, 64).is_err());
-        for length in 0..bytes.len() {
-            assert!(Dictionary::decode(&bytes[..length], 7, 64).is_err());
-        }
-        for bit in 0..bytes.len() * 8 {
-            let mut flipped = bytes.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(Dictionary::decode(&flipped, 7, 64).is_err(), "bit {bit}");
-        }
-    }
-
-    #[test]
-    fn many_names_are_compressed_and_a_false_length_is_refused() {
-        let many = (0..5_000)
-            .map(|index| Name::new(&format!("firefox/release/{index:05}")).unwrap())
-            .collect();
-        let many = dictionary([&many, &names(&["control"]), &names(&["crashes"])]);
-        let bytes = copy(&many, 64);
-        assert!(bytes.len() < many.plain().len() / 4, "{}", bytes.len());
-        assert_eq!(Dictionary::decode(&bytes, 7, 64).unwrap().0, many);
-        for claimed in [
-            0,
-            1,
-            many.plain().len() - 1,
-            many.plain().len() + 1,
-            1 << 27,
-        ] {
-            let mut bytes = bytes.clone();
-            bytes[8..12].copy_from_slice(&(claimed as u32).to_le_bytes());
-            let end = bytes.len() - 4;
-            let crc = bound_crc(7, 64, &bytes[..end]);
-            bytes[end..].copy_from_slice(&crc.to_le_bytes());
-            assert!(Dictionary::decode(&bytes, 7, 64).is_err(), "{claimed}");
-        }
-    }
-
     proptest! {
         #[test]
         fn round_trip(
@@ -363,9 +214,7 @@ mod tests {
                 texts.iter().map(|text| Name::new(text).unwrap()).collect::<BTreeSet<_>>()
             });
             let dictionary = dictionary([&sorts[0], &sorts[1], &sorts[2]]);
-            let bytes = copy(&dictionary, 9);
-            let (decoded, length) = Dictionary::decode(&bytes, 7, 9).unwrap();
-            prop_assert_eq!(length, bytes.len());
+            let decoded = Dictionary::from_plain(&dictionary.plain()).unwrap();
             for (index, name) in sorts[1].iter().enumerate() {
                 prop_assert_eq!(decoded.find(Sort::Branch, name), Some(index as u32));
                 prop_assert_eq!(decoded.name(Sort::Branch, index as u32), name.as_str());

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::codec::cursor::{Corrupt, Result};
-use crate::format::block::HEADER_BYTES_MIN;
+use crate::format::block_prefix::HEADER_BYTES_MIN;
 use crate::limits::{BLOCK_BYTES_MAX, MINUTES_PER_BUCKET};
 use crate::model::Kind;
 

@@ -1,19 +1,18 @@
 //! On-disk structures, one a file: size, encode, decode, validate. No I/O.
 //! The normative text is `docs/format/`.
-#![cfg_attr(
-    not(test),
-    allow(dead_code, reason = "used by the engine, which is yet to come")
-)]
 
 pub mod audit;
 pub mod batch;
 pub mod block;
+pub mod block_prefix;
 pub mod checksum;
 pub mod columns;
 pub mod dictionary;
+pub mod dictionary_copy;
 pub mod directory;
 pub mod header;
 pub mod manifest;
+pub mod new_block;
 pub mod published;
 pub mod segment_meta;
 pub mod trailer;

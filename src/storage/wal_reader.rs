@@ -137,7 +137,7 @@ impl WalReader {
     }
 
     /// The next frame. Memory: one frame and a read-ahead window.
-    pub fn next(&mut self) -> Result<Step<'_>> {
+    pub fn next_step(&mut self) -> Result<Step<'_>> {
         if self.offset >= self.end {
             return Ok(Step::End);
         }

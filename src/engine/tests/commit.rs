@@ -24,10 +24,18 @@ fn a_spoiled_batch_is_refused_as_a_whole() {
     let crashes = store.series("a", "all", "crashes").unwrap();
     let memory = store.series("a", "all", "memory").unwrap();
     let spoil: [&dyn Fn(&mut Batch); 4] = [
-        &|batch| drop(batch.set(memory, minute(1), f64::NAN)),
-        &|batch| drop(batch.add_units(crashes, minute(1), 1)),
-        &|batch| drop(batch.add(crashes, Minute::END, 1)),
-        &|batch| drop(batch.stamp(&name("x"), 1).watermark(&name("y"), minute(1))),
+        &|batch| {
+            batch.set(memory, minute(1), f64::NAN);
+        },
+        &|batch| {
+            batch.add_units(crashes, minute(1), 1);
+        },
+        &|batch| {
+            batch.add(crashes, Minute::END, 1);
+        },
+        &|batch| {
+            batch.stamp(&name("x"), 1).watermark(&name("y"), minute(1));
+        },
     ];
     for spoil in spoil {
         let mut batch = batch(&store, &[ONE]);

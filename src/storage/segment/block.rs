@@ -1,11 +1,14 @@
 //! Reading a block: the pages of one series.
 
+use std::fmt;
 use std::sync::OnceLock;
 
 use crate::codec::{self, ColdMeta, Page};
 use crate::error::{Error, Result};
-use crate::format::block::{BlockHeader, NewPage, PageEntry, Prefix};
+use crate::format::block::{BlockHeader, PageEntry};
+use crate::format::block_prefix::Prefix;
 use crate::format::directory::Entry;
+use crate::format::new_block::NewPage;
 use crate::limits::{DAYS_PER_BUCKET, MINUTES_PER_BUCKET, MINUTES_PER_DAY};
 use crate::model::Kind;
 use crate::storage::damage::Damage;
@@ -30,7 +33,6 @@ pub struct PageInfo {
 }
 
 /// One series of a segment, its header checked.
-#[derive(Debug)]
 pub struct Block<'a> {
     segment: &'a Segment,
     series: &'a SeriesIndex,
@@ -38,6 +40,12 @@ pub struct Block<'a> {
     bytes: &'a [u8],
     header: BlockHeader<'a>,
     cold: OnceLock<ColdMeta>,
+}
+
+impl fmt::Debug for Block<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Block").field(&self.entry).finish()
+    }
 }
 
 impl<'a> Block<'a> {
@@ -56,12 +64,6 @@ impl<'a> Block<'a> {
             header,
             cold: OnceLock::new(),
         }
-    }
-
-    /// Release, branch and metric.
-    #[must_use]
-    pub fn key(&self) -> (&'a str, &'a str, &'a str) {
-        self.series.key_of(&self.entry)
     }
 
     /// How the values merge.
@@ -130,15 +132,6 @@ impl<'a> Block<'a> {
         let page = self.page_entry(index)?;
         self.read_page(&page, out)
             .map_err(|damage| damage.to_error())
-    }
-
-    /// What the cold pages share, parsed at the first call; `None` where all
-    /// pages are hot.
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::Corruption`] where it can not be parsed.
-    pub fn cold(&self) -> Result<Option<&ColdMeta>> {
-        self.read_cold().map_err(|damage| damage.to_error())
     }
 
     pub(super) fn read_cold(&self) -> Result<Option<&ColdMeta>, Damage> {

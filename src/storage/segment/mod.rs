@@ -2,6 +2,7 @@
 //! `docs/format/segment.md` is what they look like.
 
 mod block;
+mod output;
 mod reader;
 mod scan;
 mod series;

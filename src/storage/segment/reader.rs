@@ -1,12 +1,14 @@
 //! Opening a segment: header, trailer and nothing else. What lies between is
 //! checked when it is first used.
 
+use std::fmt;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::block::{BlockHeader, Place};
+use crate::format::block::BlockHeader;
+use crate::format::block_prefix::Place;
 use crate::format::checksum::bound_crc;
 use crate::format::directory::Entry;
 use crate::format::header::{Header, Identity, Refusal, VERSION, segment_file_name};
@@ -21,7 +23,6 @@ use super::Block;
 use super::series::SeriesIndex;
 
 /// An immutable file of sealed series.
-#[derive(Debug)]
 pub struct Segment {
     pub(super) meta: SegmentMeta,
     pub(super) name: String,
@@ -33,6 +34,13 @@ pub struct Segment {
     /// What was found wrong by the open.
     pub(super) open_damage: Vec<Damage>,
     index: OnceLock<Result<SeriesIndex, Damage>>,
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the bytes.
+        f.debug_tuple("Segment").field(&self.meta).finish()
+    }
 }
 
 impl Segment {

@@ -3,8 +3,10 @@
 
 use std::ops::Range;
 
-use crate::format::block::{BLOCK_MAGIC, BlockHeader, PREFIX_BYTES, Place, Prefix};
-use crate::format::dictionary::{DICTIONARY_MAGIC, Dictionary};
+use crate::format::block::BlockHeader;
+use crate::format::block_prefix::{BLOCK_MAGIC, PREFIX_BYTES, Place, Prefix};
+use crate::format::dictionary::Dictionary;
+use crate::format::dictionary_copy::{DICTIONARY_MAGIC, copy_length, decode_copy};
 use crate::format::directory::Entry;
 
 /// What a scan came upon, in the order of the file.
@@ -21,11 +23,18 @@ pub enum Found {
     Gap(Range<u64>),
 }
 
-/// Looks at `bytes`, which start at `offset` of their segment.
+/// Looks at `bytes`, which start at `offset` of their segment, and reads at
+/// most so many `dictionaries`.
 ///
 /// Every step is paid for by the bytes it passes or the few it looks at, so
 /// that the time is linear whatever the bytes are.
-pub fn scan(bytes: &[u8], segment_id: u64, offset: u64, bucket: u32) -> Vec<Found> {
+pub fn scan(
+    bytes: &[u8],
+    segment_id: u64,
+    offset: u64,
+    bucket: u32,
+    mut dictionaries: usize,
+) -> Vec<Found> {
     let mut found = Vec::new();
     let mut gap_start = 0;
     let mut position = 0;
@@ -34,7 +43,7 @@ pub fn scan(bytes: &[u8], segment_id: u64, offset: u64, bucket: u32) -> Vec<Foun
             segment_id,
             offset: offset + next as u64,
         };
-        let Some((item, length)) = read(&bytes[next..], place, bucket) else {
+        let Some((item, length)) = read(&bytes[next..], place, bucket, &mut dictionaries) else {
             position = next + 1;
             continue;
         };
@@ -68,11 +77,23 @@ fn next_magic(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 /// The block or dictionary that `bytes` start with, and its length.
-fn read(bytes: &[u8], place: Place, bucket: u32) -> Option<(Found, usize)> {
+fn read(
+    bytes: &[u8],
+    place: Place,
+    bucket: u32,
+    dictionaries: &mut usize,
+) -> Option<(Found, usize)> {
     if bytes.starts_with(&DICTIONARY_MAGIC) {
-        let decoded = Dictionary::decode(bytes, place.segment_id, place.offset);
-        let (dictionary, length) = decoded.ok()?;
-        return Some((Found::Dictionary(Box::new(dictionary)), length));
+        let length = copy_length(bytes, place.segment_id, place.offset).ok()?;
+        let mut item = Found::Gap(place.offset..place.offset + length as u64);
+        if *dictionaries > 0 {
+            *dictionaries -= 1;
+            let decoded = decode_copy(bytes, place.segment_id, place.offset);
+            if let Ok((dictionary, _)) = decoded {
+                item = Found::Dictionary(Box::new(dictionary));
+            }
+        }
+        return Some((item, length));
     }
     let prefix = Prefix::decode(bytes.get(..PREFIX_BYTES)?, place).ok()?;
     let length = prefix.block_bytes as usize;

@@ -1,11 +1,13 @@
 //! The series of a segment: names and entries, checked once, or put together
 //! again from the blocks.
 
+use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
 
 use crate::format::dictionary::{Dictionary, Sort};
+use crate::format::dictionary_copy::decode_copy;
 use crate::format::directory::{Directory, Entry};
 use crate::format::header::HEADER_BYTES;
 use crate::limits::MINUTES_PER_BUCKET;
@@ -16,11 +18,19 @@ use super::reader::Segment;
 use super::scan::{Found, scan};
 
 /// Names and entries of the series of a segment.
-#[derive(Debug)]
 pub struct SeriesIndex {
     dictionary: Dictionary,
     directory: Directory,
     damage: Vec<Damage>,
+}
+
+impl fmt::Debug for SeriesIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SeriesIndex")
+            .field("len", &self.len())
+            .field("damage", &self.damage)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SeriesIndex {
@@ -45,21 +55,6 @@ impl SeriesIndex {
     #[must_use]
     pub fn find_name(&self, sort: Sort, name: &str) -> Option<u32> {
         self.dictionary.find(sort, name)
-    }
-
-    /// The names of releases, in order.
-    pub fn release_names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names(Sort::Release)
-    }
-
-    /// The names of branches, in order.
-    pub fn branch_names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names(Sort::Branch)
-    }
-
-    /// The names of metrics, in order.
-    pub fn metric_names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names(Sort::Metric)
     }
 
     /// Release, branch and metric of the series at `index`.
@@ -119,23 +114,6 @@ impl SeriesIndex {
         );
         let index = self.directory.partition(|other| other < key);
         (self.entry(index)?.key() == key).then_some(index)
-    }
-
-    /// All series of the release of that index.
-    #[must_use]
-    pub fn range_of_release(&self, release: u32) -> Range<usize> {
-        let start = self.directory.partition(|other| other.0 < release);
-        let end = self.directory.partition(|other| other.0 <= release);
-        start..end
-    }
-
-    /// All series of the branch of that index in the release of that index.
-    #[must_use]
-    pub fn range_of_branch(&self, release: u32, branch: u32) -> Range<usize> {
-        let key = (release, branch);
-        let start = self.directory.partition(|other| (other.0, other.1) < key);
-        let end = self.directory.partition(|other| (other.0, other.1) <= key);
-        start..end
     }
 
     /// What was wrong with dictionary and directory.
@@ -198,7 +176,7 @@ fn load_dictionary(segment: &Segment, damage: &mut Vec<Damage>) -> Option<Dictio
 pub(super) fn read_dictionary(segment: &Segment, offset: u64) -> Result<Dictionary, Damage> {
     let bytes = segment.slice(offset, segment.bytes.len() as u64);
     let bad = |at: usize, what| Damage::harmless(&segment.name, offset + at as u64, what);
-    let (dictionary, length) = Dictionary::decode(bytes, segment.meta.id, offset)
+    let (dictionary, length) = decode_copy(bytes, segment.meta.id, offset)
         .map_err(|corrupt| bad(corrupt.at, corrupt.what))?;
     let expected = segment
         .dictionary_bytes
@@ -253,7 +231,9 @@ fn rebuild(
         }
     };
     let (id, bucket) = (segment.meta.id, segment.meta.bucket);
-    let found = scan(segment.slice(start, end), id, start, bucket);
+    // There are two copies of the dictionary; no more are looked at.
+    let wanted = if dictionary.is_some() { 0 } else { 2 };
+    let found = scan(segment.slice(start, end), id, start, bucket, wanted);
     let mut copies = found.iter().filter_map(|item| match item {
         Found::Dictionary(copy) => Some(Dictionary::clone(copy)),
         _ => None,

@@ -1,9 +1,7 @@
 //! Reading every byte of a segment against every checksum and every summary.
 
 use crate::codec::{self, Page};
-use crate::format::block::{Place, Prefix};
 use crate::format::checksum::hash64;
-use crate::format::directory::Entry;
 use crate::format::trailer::file_hash;
 use crate::limits::MINUTES_PER_DAY;
 use crate::storage::damage::Damage;
@@ -92,36 +90,21 @@ impl Verifier<'_> {
     fn blocks(&mut self, index: &SeriesIndex) {
         let meta = self.segment.meta;
         let mut cells = 0_u64;
-        let mut minutes = u32::MAX..0;
+        let (mut first, mut last) = (u32::MAX, 0);
         for entry in index.entries(0..index.len()) {
             cells += u64::from(entry.cells);
-            minutes.start = minutes.start.min(entry.first_minute);
-            minutes.end = minutes.end.max(entry.last_minute);
-            self.prefix(&entry);
+            first = first.min(entry.first_minute);
+            last = last.max(entry.last_minute);
             match self.segment.read_block(index, &entry) {
                 Ok(block) => self.block(&block),
                 Err(damage) => self.damaged(damage),
             }
         }
         let same = (cells, index.len() as u64) == (meta.cells, u64::from(meta.series))
-            && (minutes.start, minutes.end) == (meta.first_minute, meta.last_minute);
+            && (first, last) == (meta.first_minute, meta.last_minute);
         // Where series are lost, that is said already.
         if !same && !self.found {
             self.harmless(0, "the series do not add up to what the manifest says");
-        }
-    }
-
-    /// The checksum that is needed only where the directory is lost.
-    fn prefix(&mut self, entry: &Entry) {
-        let offset = entry.block_offset;
-        let bytes = self.segment.slice(offset, entry.block_end());
-        let place: Place = self.segment.place(offset);
-        if let (Err(corrupt), true) = (
-            Prefix::decode(bytes, place),
-            // Where all of the header is bad, that is reported, with what is lost.
-            crate::format::block::BlockHeader::decode(bytes, place).is_ok(),
-        ) {
-            self.harmless(offset, corrupt.what);
         }
     }
 

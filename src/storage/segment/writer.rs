@@ -1,28 +1,29 @@
 //! Writing a segment, front to back through one bounded buffer.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use crate::codec::{self, Column, Family, Page};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::block::{BlockHeader, COLD_META_BYTES_MAX, NewBlock, NewPage, Place};
-use crate::format::checksum::{Hasher64, bound_crc};
-use crate::format::dictionary::{Dictionary, EncodedDictionary, Sort};
+use crate::format::block::{BlockHeader, COLD_META_BYTES_MAX};
+use crate::format::block_prefix::Place;
+use crate::format::checksum::bound_crc;
+use crate::format::dictionary::{Dictionary, Sort};
+use crate::format::dictionary_copy::EncodedDictionary;
 use crate::format::directory::{ENTRY_BYTES, Entry};
 use crate::format::header::{Header, Identity, segment_file_name};
+use crate::format::new_block::{NewBlock, NewPage};
 use crate::format::segment_meta::SegmentMeta;
 use crate::format::trailer::{Trailer, file_hash};
 use crate::limits::{DAYS_PER_BUCKET, MINUTES_PER_DAY, PAGE_BYTES_MAX, SEGMENT_SERIES_MAX};
 use crate::model::{Kind, Name, SeriesKey};
-use crate::storage::disk::{Disk, DiskFile, Open};
+use crate::storage::disk::{Disk, Open};
 
 use super::Block;
-
-/// Bytes collected before they are written.
-const BUFFER_BYTES: usize = 256 << 10;
+use super::output::Output;
 
 /// Writes one segment under a temporary name. Dropped before
 /// [`SegmentWriter::finish`], it leaves nothing behind.
-#[derive(Debug)]
 pub struct SegmentWriter<'a> {
     disk: &'a dyn Disk,
     temporary: String,
@@ -42,10 +43,19 @@ pub struct SegmentWriter<'a> {
 }
 
 /// Buffers kept from block to block.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Scratch {
     payloads: Vec<u8>,
     block: Vec<u8>,
+}
+
+impl fmt::Debug for SegmentWriter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the buffers.
+        f.debug_tuple("SegmentWriter")
+            .field(&self.temporary)
+            .finish()
+    }
 }
 
 impl<'a> SegmentWriter<'a> {
@@ -66,7 +76,7 @@ impl<'a> SegmentWriter<'a> {
     ) -> Result<Self> {
         let dictionary = dictionary_of(keys)
             .ok_or_else(|| Error::new(ErrorKind::Limit, "more names than one segment can hold"))?;
-        let encoded_dictionary = dictionary.encode();
+        let encoded_dictionary = EncodedDictionary::new(&dictionary);
         let temporary = format!("{}.tmp", segment_file_name(id));
         let created = disk.open(&temporary, Open::Create).or_else(|error| {
             if error.kind() != std::io::ErrorKind::AlreadyExists {
@@ -217,7 +227,7 @@ impl<'a> SegmentWriter<'a> {
             identity: self.identity,
             dictionary_bytes: self.encoded_dictionary.len() as u32,
             series,
-            blocks_end: self.output.position,
+            blocks_end: self.output.position(),
             directory_crc: 0,
             first_minute: self.first_minute,
             last_minute: self.last_minute,
@@ -233,18 +243,13 @@ impl<'a> SegmentWriter<'a> {
         let directory = std::mem::take(&mut self.directory);
         self.output.write(&directory)?;
         self.write_dictionary()?;
-        trailer.hash = self.output.hasher.finish();
+        trailer.hash = self.output.hash();
         let trailer_bytes = trailer.encode(&layout);
         self.output.write(&trailer_bytes)?;
-        self.output.flush()?;
-        let named = |doing, error| Error::io(doing, error).in_file(&self.temporary);
-        self.output
-            .file
-            .sync()
-            .map_err(|error| named("syncing a segment", error))?;
+        self.output.sync()?;
         self.disk
             .rename(&self.temporary, &segment_file_name(id))
-            .map_err(|error| named("renaming a segment", error))?;
+            .map_err(|error| Error::io("renaming a segment", error).in_file(&self.temporary))?;
         self.finished = true;
         Ok(SegmentMeta {
             id,
@@ -259,9 +264,6 @@ impl<'a> SegmentWriter<'a> {
             series,
         })
     }
-
-    /// Gives up: the file is removed, as by a drop.
-    pub fn abort(self) {}
 
     /// The key by its names' indices, which must come after the last one's.
     fn next_key(&self, key: &SeriesKey) -> Result<(u32, u32, u32)> {
@@ -318,7 +320,7 @@ impl<'a> SegmentWriter<'a> {
     fn push_block(&mut self, block: &NewBlock<'_>, scratch: &mut Vec<u8>) -> Result<()> {
         let place = Place {
             segment_id: self.identity.segment_id,
-            offset: self.output.position,
+            offset: self.output.position(),
         };
         block.encode(place, scratch);
         // What is written reads back, and gives the directory its entry.
@@ -335,9 +337,8 @@ impl<'a> SegmentWriter<'a> {
     }
 
     fn write_dictionary(&mut self) -> Result<()> {
-        let mut copy = Vec::with_capacity(self.encoded_dictionary.len());
-        self.encoded_dictionary
-            .put(self.identity.segment_id, self.output.position, &mut copy);
+        let (id, offset) = (self.identity.segment_id, self.output.position());
+        let copy = self.encoded_dictionary.at(id, offset);
         self.output.write(&copy)
     }
 }
@@ -384,65 +385,4 @@ fn encode_cold(pages: &[(u32, Page)]) -> Option<codec::ColdBlock> {
             && cold.meta.len() <= COLD_META_BYTES_MAX
             && cold.pages.iter().all(|page| page.len() <= PAGE_BYTES_MAX)
     })
-}
-
-/// A file written front to back, and the hash of all that went into it.
-#[derive(Debug)]
-struct Output {
-    file: Box<dyn DiskFile>,
-    name: String,
-    hasher: Hasher64,
-    /// Where the next byte goes, buffered bytes included.
-    position: u64,
-    buffer: Vec<u8>,
-    /// Whether a write failed: what the file holds is unknown then.
-    broken: bool,
-}
-
-impl Output {
-    fn new(file: Box<dyn DiskFile>, name: &str) -> Self {
-        Output {
-            file,
-            name: name.to_owned(),
-            hasher: Hasher64::new(),
-            position: 0,
-            buffer: Vec::new(),
-            broken: false,
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
-            self.flush()?;
-        }
-        if bytes.len() > BUFFER_BYTES {
-            self.write_through(self.position, bytes)?;
-        } else {
-            self.buffer.extend_from_slice(bytes);
-        }
-        self.hasher.update(bytes);
-        self.position += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        self.write_through(self.position - buffer.len() as u64, &buffer)?;
-        buffer.clear();
-        self.buffer = buffer;
-        Ok(())
-    }
-
-    fn write_through(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
-        if self.broken {
-            return Err(Error::new(ErrorKind::Io, "a write failed before").in_file(&self.name));
-        }
-        let written = self.file.write_at(offset, bytes);
-        self.broken = written.is_err();
-        written.map_err(|error| {
-            Error::io("writing a segment", error)
-                .in_file(&self.name)
-                .at(offset)
-        })
-    }
 }

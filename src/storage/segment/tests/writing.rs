@@ -71,7 +71,6 @@ fn nothing_is_left_of_a_segment_given_up() {
     let disk = SimDisk::new(1);
     let model = small();
     drop(writer(&disk, &model));
-    writer(&disk, &model).abort();
     let error = writer(&disk, &model).finish().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "no series");
     assert_eq!(disk.list().unwrap(), Vec::<String>::new());
