@@ -292,6 +292,8 @@ fn read_day(
     run: &mut Run,
 ) -> Result<()> {
     let (window, join) = (&task.window, task.join());
+    let minutes = window.clip(start..start + MINUTES_PER_DAY);
+    let within = (minutes.start - start) as u16..(minutes.end - start) as u16;
     let alone = scratch.pages.len() == 1 && cells.is_empty();
     let mut page = scratch.page.take().unwrap_or(Page::new(family(task.kind)));
     if alone || only.is_some() && task.additive() {
@@ -304,7 +306,7 @@ fn read_day(
                 (Part::Outside, _) | (_, None) => {}
                 (Part::Whole(bucket), Some(info)) => run.push(bucket, task.of_page(&info), join)?,
                 (Part::Cut, Some(_)) => {
-                    block.decode(*index, &mut page)?;
+                    block.decode_range(*index, within.clone(), &mut page)?;
                     fold(&page, start, only, task, run)?;
                 }
             }
@@ -322,11 +324,13 @@ fn read_day(
         let mut spare = scratch.spare.take().unwrap_or(Page::new(family(task.kind)));
         let mut parts = scratch.pages.iter();
         match parts.next() {
-            Some((block, index)) => blocks[*block].decode(*index, &mut merged)?,
+            Some((block, index)) => {
+                blocks[*block].decode_range(*index, within.clone(), &mut merged)?
+            }
             None => page_of_cells(&[], start, task.kind, &mut merged),
         }
         for (block, index) in parts {
-            blocks[*block].decode(*index, &mut page)?;
+            blocks[*block].decode_range(*index, within.clone(), &mut page)?;
             overlay(&mut merged, &page, task.kind, &mut spare)?;
         }
         if !cells.is_empty() {
