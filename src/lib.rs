@@ -1,9 +1,18 @@
 //! An embedded time-series store for the health of software releases and experiments.
 
+#![cfg_attr(
+    feature = "internals",
+    expect(
+        clippy::len_without_is_empty,
+        reason = "the door makes public what has no use for it"
+    )
+)]
+
 mod codec;
 mod engine;
 mod error;
 mod format;
+pub mod health;
 pub mod limits;
 mod model;
 mod query;
@@ -70,3 +79,8 @@ pub mod internals {
         Reader::open_on(disk)
     }
 }
+
+/// The README's example, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

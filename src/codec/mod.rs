@@ -1,9 +1,6 @@
 //! Columns to bytes and back. Pure and total: no files, no clocks, no panics
 //! on any input.
 
-#![cfg_attr(not(test), allow(dead_code, reason = "used by the engine"))]
-#![allow(unused_imports, reason = "used by the engine")]
-
 mod bits;
 mod cold;
 #[cfg(test)]

@@ -122,6 +122,12 @@ impl Presence {
         Some(index as u16 * 64 + 63 - self.words[index].leading_zeros() as u16)
     }
 
+    /// The set as words: bit `m % 64` of word `m / 64` is minute `m`.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     /// The minutes present, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
         self.words.iter().zip(0_u16..).flat_map(|(word, index)| {

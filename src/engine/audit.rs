@@ -5,11 +5,15 @@ use std::io;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::audit::{FILE, Override, REASON_BYTES_MAX};
-use crate::storage::disk::{Disk, Open};
+use crate::format::audit::{FILE, MAGIC, Override, REASON_BYTES_MAX};
+use crate::limits::NAME_BYTES_MAX;
+use crate::storage::disk::{Disk, DiskFile, Open};
 
-const LOCK: &str = "audit.lock";
+/// The file whose lock orders appends.
+pub const LOCK: &str = "audit.lock";
 const PATIENCE: u32 = 200;
+/// The largest audit log that is read.
+const BYTES_MAX: u64 = 256 << 20;
 
 /// Appends a record durably. Whoever can not is refused the read.
 pub fn append(disk: &dyn Disk, record: &Override) -> Result<()> {
@@ -19,6 +23,14 @@ pub fn append(disk: &dyn Disk, record: &Override) -> Result<()> {
     if record.reason.len() > REASON_BYTES_MAX {
         return Err(Error::invalid(
             "the reason of an override is at most 4,096 bytes",
+        ));
+    }
+    if [&record.release, &record.metric]
+        .iter()
+        .any(|name| name.len() > 4 * NAME_BYTES_MAX)
+    {
+        return Err(Error::invalid(
+            "what an override reads is named by at most 4,096 bytes",
         ));
     }
     let fail = |error| {
@@ -45,7 +57,9 @@ pub fn append(disk: &dyn Disk, record: &Override) -> Result<()> {
         }
         opened => opened.map_err(fail)?,
     };
-    let end = file.len().map_err(fail)?;
+    // A record that a crash cut short was never answered for: it makes room.
+    let end = scan(&contents(&*file).map_err(fail)?).end;
+    file.set_len(end).map_err(fail)?;
     let written = file.write_at(end, &record.encode());
     if written.is_err() {
         // A torn record would hide those after it.
@@ -55,43 +69,66 @@ pub fn append(disk: &dyn Disk, record: &Override) -> Result<()> {
     file.sync().map_err(fail)
 }
 
-/// Where the first bad byte is, and what is wrong there.
-pub type Bad = (u64, &'static str);
+/// What an audit log holds.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// All sound records.
+    pub records: Vec<Override>,
+    /// The first bad byte that sound records follow, and what is wrong there.
+    pub damage: Option<(u64, &'static str)>,
+    /// Where the last sound record ends; what lies behind is a torn tail.
+    pub end: u64,
+    /// Bytes of that tail.
+    pub torn_bytes: u64,
+}
 
-/// All records, and where the first bad byte is, if there is one.
-pub fn read(disk: &dyn Disk) -> Result<(Vec<Override>, Option<Bad>)> {
+/// Reads the audit log.
+pub fn read(disk: &dyn Disk) -> Result<Scan> {
     let fail = |error| Error::io("reading the audit log", error).in_file(FILE);
-    let file = match disk.open(FILE, Open::Read) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), None)),
-        Err(error) => return Err(fail(error)),
-    };
-    let length = file.len().map_err(fail)?;
-    if length > 1 << 30 {
-        return Err(
-            Error::corruption("the audit log is larger than any that is written").in_file(FILE),
-        );
+    match disk.open(FILE, Open::Read) {
+        Ok(file) => Ok(scan(&contents(&*file).map_err(fail)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Scan::default()),
+        Err(error) => Err(fail(error)),
+    }
+}
+
+fn contents(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
+    let length = file.len()?;
+    if length > BYTES_MAX {
+        return Err(io::Error::other(
+            "the audit log is larger than any that is written",
+        ));
     }
     let mut bytes = vec![0; length as usize];
-    file.read_at(0, &mut bytes).map_err(fail)?;
-    let mut records = Vec::new();
-    let mut damage = None;
+    file.read_at(0, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn scan(bytes: &[u8]) -> Scan {
+    let mut scan = Scan::default();
+    let mut bad = None;
     let mut at = 0;
     while at < bytes.len() {
         match Override::decode(&bytes[at..]) {
             Ok((record, taken)) => {
-                records.push(record);
+                scan.records.push(record);
                 at += taken;
+                scan.end = at as u64;
+                scan.damage = scan.damage.or(bad.take());
             }
             Err(corrupt) => {
-                damage.get_or_insert(((at + corrupt.at) as u64, corrupt.what));
-                // The next sound record; without one there is nothing left to read.
-                match (at + 1..bytes.len()).find(|next| Override::decode(&bytes[*next..]).is_ok()) {
-                    Some(next) => at = next,
+                bad = bad.or(Some(((at + corrupt.at) as u64, corrupt.what)));
+                // The next place a record may start.
+                let next = bytes[at + 1..]
+                    .windows(MAGIC.len())
+                    .position(|window| window == MAGIC);
+                match next {
+                    Some(skipped) => at += 1 + skipped,
                     None => break,
                 }
             }
         }
     }
-    Ok((records, damage))
+    scan.torn_bytes = bytes.len() as u64 - scan.end;
+    scan
 }

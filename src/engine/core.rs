@@ -201,6 +201,15 @@ impl Core {
         Ok(())
     }
 
+    /// Makes names durable. A failure poisons the store: the kernel may have
+    /// dropped what it could not write, and would say yes to the next try.
+    pub fn sync_names(&self) -> Result<()> {
+        self.disk
+            .sync_dir()
+            .map_err(|error| Error::io("syncing the directory", error))
+            .inspect_err(|error| self.poison(error))
+    }
+
     /// The state as it is now.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {

@@ -9,7 +9,7 @@ use crate::engine::core::Core;
 use crate::engine::memtable::Memtable;
 use crate::engine::merge::DayMerge;
 use crate::engine::series::{SeriesInfo, SeriesTable};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::segment_meta::SegmentMeta;
 use crate::format::wal;
 use crate::limits::{MINUTES_PER_BUCKET, MINUTES_PER_DAY};
@@ -181,9 +181,7 @@ impl Core {
         unnamed.metas = write_segments(&memtable, &self.series, target)?;
         // Names before the manifest that counts on them.
         if !planted(Bug::FlushedNameNotSynced) {
-            self.disk
-                .sync_dir()
-                .map_err(|error| Error::io("syncing the directory", error))?;
+            self.sync_names()?;
         }
         if planted(Bug::LogRemovedEarly) {
             self.remove_flushed_logs(frozen.next_wal);

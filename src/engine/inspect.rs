@@ -144,7 +144,15 @@ pub fn inspect(
             (Some(id), _) if id >= manifest.first_wal => &mut inspection.logs,
             (_, Some(id)) if manifest.segments.iter().any(|meta| meta.id == id) => continue,
             (Some(_), _) | (_, Some(_)) => &mut inspection.obsolete,
-            _ if [LOCK, manifest::FILE, published::FILE, audit::FILE].contains(&name.as_str()) => {
+            _ if [
+                LOCK,
+                crate::engine::audit::LOCK,
+                manifest::FILE,
+                published::FILE,
+                audit::FILE,
+            ]
+            .contains(&name.as_str()) =>
+            {
                 continue;
             }
             _ if name == manifest::TEMPORARY => &mut inspection.obsolete,

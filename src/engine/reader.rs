@@ -189,7 +189,7 @@ impl Reader {
     /// # Errors
     /// What the system refuses.
     pub fn overrides(&self) -> Result<Vec<Override>> {
-        Ok(audit::read(&*self.disk)?.0)
+        Ok(audit::read(&*self.disk)?.records)
     }
 
     /// The disk it reads.
@@ -211,8 +211,17 @@ impl std::fmt::Debug for Reader {
     }
 }
 
-/// What a live writer has published, if one is alive.
-fn published(disk: &dyn Disk, store_id: u64) -> Result<Option<Published>> {
+/// What the published record says.
+enum Record {
+    /// Nothing was ever published.
+    None,
+    /// It is sound.
+    Sound(Published),
+    /// It is not, however often it is read.
+    Damaged,
+}
+
+fn published(disk: &dyn Disk, store_id: u64) -> Result<Record> {
     let fail = |error| Error::io("reading the published record", error).in_file(published::FILE);
     for _ in 0..ATTEMPTS {
         let mut bytes = [0; published::BYTES];
@@ -222,27 +231,30 @@ fn published(disk: &dyn Disk, store_id: u64) -> Result<Option<Published>> {
         match read {
             Ok(()) => {}
             // Never written, or not yet.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Record::None),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                return Ok(Record::None);
+            }
             Err(error) => return Err(fail(error)),
         }
-        if let Ok(record) = Published::decode(&bytes) {
-            return Ok(Some(record).filter(|record| record.store_id == store_id));
+        match Published::decode(&bytes) {
+            Ok(record) if record.store_id == store_id => return Ok(Record::Sound(record)),
+            Ok(_) => return Ok(Record::None),
+            // Half written: the writer is at it right now.
+            Err(_) => std::thread::yield_now(),
         }
-        // Half written: the writer is at it right now.
-        std::thread::yield_now();
     }
-    Ok(None)
+    Ok(Record::Damaged)
 }
 
 /// How far the newest log may be read now.
 fn end(disk: &dyn Disk, store_id: u64) -> Result<(End, Option<u64>)> {
-    let Some(record) = published(disk, store_id)? else {
-        return Ok((End::File, None));
+    let record = match published(disk, store_id)? {
+        Record::None => return Ok((End::File, None)),
+        Record::Sound(record) if record.wal_id == 0 => return Ok((End::File, None)),
+        Record::Sound(record) => Some(record),
+        Record::Damaged => None,
     };
-    if record.wal_id == 0 {
-        return Ok((End::File, None));
-    }
     let dead = disk
         .lock(LOCK, false)
         .map_err(|error| Error::io("looking for a writer", error).in_file(LOCK))?
@@ -252,6 +264,12 @@ fn end(disk: &dyn Disk, store_id: u64) -> Result<(End, Option<u64>)> {
         // without a writer every good frame counts.
         return Ok((End::File, None));
     }
+    let Some(record) = record else {
+        // Without it nobody can tell what the writer has acknowledged.
+        return Err(Error::corruption("the record of a live writer is damaged")
+            .in_file(published::FILE)
+            .help("its next commit writes it anew: try again then"));
+    };
     let end = End::Published {
         wal_id: record.wal_id,
         bytes: record.wal_bytes,
@@ -285,7 +303,10 @@ impl View {
                 .and_then(|opened| replay(disk, &manifest, opened, &series, end));
             // Files go away only after a newer manifest stopped naming them.
             let (now, _) = load_manifest(disk)?;
-            if now.generation != manifest.generation || stale {
+            // And a writer that began meanwhile may have written what it has not
+            // acknowledged yet.
+            let begun = end == End::File && self::end(disk, manifest.store_id)?.0 != end;
+            if now.generation != manifest.generation || stale || begun {
                 moved = attempt.err();
                 continue;
             }

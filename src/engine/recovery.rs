@@ -18,7 +18,7 @@ use crate::engine::series::SeriesTable;
 use crate::engine::state::{Broken, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Manifest;
-use crate::format::wal::file_id;
+use crate::format::wal::{HEADER_BYTES, file_id};
 use crate::storage::disk::Disk;
 use crate::storage::manifest;
 use crate::storage::segment::Segment;
@@ -160,7 +160,11 @@ pub fn replay(
     let mut bytes = 0;
     for (index, id) in logs.iter().enumerate() {
         let length = match (logs.get(index + 1), end, manifest.sealed) {
-            (Some(next), _, _) => successor_says(disk, manifest.store_id, *next)?,
+            (Some(next), _, sealed) => {
+                let sealed = sealed.filter(|sealed| sealed.wal_id == *id);
+                successor_says(disk, manifest.store_id, *next)?
+                    .or(sealed.map(|sealed| sealed.bytes))
+            }
             (None, End::Published { wal_id, bytes }, _) if wal_id == *id => Some(bytes),
             (None, _, Some(sealed)) if sealed.wal_id == *id => Some(sealed.bytes),
             _ => None,
@@ -170,7 +174,9 @@ pub fn replay(
         let frames = replay.findings.frames;
         replay.run(&mut reader, series, &mut state.active, &mut sources)?;
         if let Some(what) = reader.header_damage() {
-            let empty = replay.findings.frames == frames && length.is_none();
+            let empty = replay.findings.frames == frames
+                && length.is_none()
+                && reader.file_bytes() <= HEADER_BYTES as u64;
             if empty {
                 // A crash while the file was made: nothing was ever
                 // acknowledged in it, and no later log vouches for it. If it
@@ -181,7 +187,7 @@ pub fn replay(
             replay.findings.damage.push(WalDamage {
                 file: reader.name().to_owned(),
                 from: 0,
-                to: crate::format::wal::HEADER_BYTES as u64,
+                to: HEADER_BYTES as u64,
                 what,
                 after_sequence: replay.sequence,
             });

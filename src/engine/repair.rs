@@ -1,5 +1,5 @@
 //! Mending a hurt store: everything sound is kept, what is lost is listed,
-//! what was damaged is renamed aside and never deleted.
+//! a copy of what was damaged is kept.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -68,7 +68,7 @@ pub fn repair_on(disk: &dyn Disk) -> Result<Repair> {
     let _lock = take_lock(disk)?;
     let mut repair = Repair::default();
     let mut aside = Vec::new();
-    let mut manifest = repair.manifest(disk, &names, &mut aside)?;
+    let mut manifest = repair.manifest(disk, &names)?;
     repair.segments(disk, &mut manifest, &mut aside)?;
     repair.logs(disk, &mut manifest, &mut aside)?;
     if repair.damage.is_empty() {
@@ -77,26 +77,26 @@ pub fn repair_on(disk: &dyn Disk) -> Result<Repair> {
             .push("nothing was damaged; nothing was changed".to_owned());
         return Ok(repair);
     }
+    // Kept before the new manifest stops naming them: from then on an opening
+    // takes them for left-overs.
+    for name in &aside {
+        repair.keep_copy(disk, name)?;
+    }
     manifest.generation += 1;
     manifest.sealed = None;
     commit(disk, &manifest).map_err(|error| match error {
         CommitError::Unchanged(error) | CommitError::Unknown(error) => error,
     })?;
-    // Only once the new manifest stands.
-    for name in aside {
-        repair.set_aside(disk, &name)?;
+    for name in &aside {
+        // What can not be removed now is removed at the next opening.
+        let _ = disk.remove(name);
     }
     Ok(repair)
 }
 
 impl Repair {
     /// The manifest, from a whole copy or, without one, from the segments.
-    fn manifest(
-        &mut self,
-        disk: &dyn Disk,
-        names: &[String],
-        aside: &mut Vec<String>,
-    ) -> Result<Manifest> {
+    fn manifest(&mut self, disk: &dyn Disk, names: &[String]) -> Result<Manifest> {
         match crate::storage::manifest::load(disk) {
             Ok(Some((manifest, None))) => return Ok(manifest),
             Ok(Some((manifest, Some(corrupt)))) => {
@@ -114,8 +114,7 @@ impl Repair {
                 self.damage
                     .push(Damage::harmless(FILE, 0, error.to_string()));
                 // Renaming over it is what a commit does: keep it first.
-                aside.retain(|name| name != FILE);
-                self.set_aside(disk, FILE)?;
+                self.keep_copy(disk, FILE)?;
             }
             Err(error) => return Err(error),
         }
@@ -317,9 +316,10 @@ impl Repair {
         Ok(())
     }
 
-    /// Renames a damaged file to a name no version of the store looks at.
-    fn set_aside(&mut self, disk: &dyn Disk, name: &str) -> Result<()> {
-        let fail = |error| Error::io("renaming a damaged file aside", error).in_file(name);
+    /// Keeps a copy of a damaged file under a name no version of the store
+    /// looks at.
+    fn keep_copy(&mut self, disk: &dyn Disk, name: &str) -> Result<()> {
+        let fail = |error| Error::io("keeping a copy of a damaged file", error).in_file(name);
         let names = disk.list().map_err(fail)?;
         if !names.iter().any(|known| known == name) {
             return Ok(());
@@ -328,9 +328,19 @@ impl Repair {
             .map(|count| format!("{name}.damaged-{count}"))
             .find(|candidate| !names.contains(candidate));
         let Some(free) = free else { return Ok(()) };
-        disk.rename(name, &free).map_err(fail)?;
+        let bytes = disk
+            .open(name, Open::Read)
+            .and_then(|file| file.map())
+            .map_err(fail)?;
+        let copy = disk.open(&free, Open::Create).map_err(fail)?;
+        let written = copy.write_at(0, &bytes).and_then(|()| copy.sync());
+        if written.is_err() {
+            let _ = disk.remove(&free);
+        }
+        written.map_err(fail)?;
         disk.sync_dir().map_err(fail)?;
-        self.actions.push(format!("renamed {name} to {free}"));
+        self.actions
+            .push(format!("kept the damaged {name} as {free}"));
         Ok(())
     }
 }

@@ -122,7 +122,7 @@ impl Replay {
         let name = reader.name().to_owned();
         loop {
             let at = reader.offset();
-            let damage = match reader.next()? {
+            let damage = match reader.next_step()? {
                 Step::End => return Ok(()),
                 Step::Torn { bytes, .. } => {
                     self.findings.torn_bytes += bytes;

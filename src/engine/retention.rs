@@ -99,6 +99,10 @@ impl Core {
             ..Retained::default()
         };
         let snapshot = self.snapshot();
+        if let Some(broken) = snapshot.state.broken.first() {
+            // Nobody can tell whether it holds them.
+            return Err(broken.error.shared());
+        }
         for segment in snapshot.state.segments.iter() {
             if !segment.series()?.names(Sort::Release).any(matches) {
                 continue;

@@ -52,7 +52,7 @@ impl Store {
     /// empty directory unless told not to.
     ///
     /// Cost: reading the manifest, opening each segment (no data is read), and
-    /// replaying at most [`Options::wal_limit`] bytes of log.
+    /// replaying the log, about [`Options::wal_limit`] bytes at most.
     ///
     /// # Errors
     /// [`ErrorKind::NotAStore`] and [`ErrorKind::Locked`] touch nothing, nor
@@ -289,20 +289,21 @@ impl Store {
         if !planted(Bug::SealedWithoutSync) {
             self.core.sync_log(&mut log)?;
         }
-        let Some(wal) = log.wal.take() else {
-            return Ok(());
-        };
-        let sealed = SealedWal {
-            wal_id: wal.id(),
-            bytes: wal.written(),
-        };
-        self.core.edit_manifest(
-            |manifest| {
-                manifest.sealed = Some(sealed);
-                Ok(())
-            },
-            |_, _| (),
-        )?;
+        // Without a log a write has failed: there is nothing to seal, and the
+        // next opening recovers.
+        if let Some(wal) = log.wal.take() {
+            let sealed = SealedWal {
+                wal_id: wal.id(),
+                bytes: wal.written(),
+            };
+            self.core.edit_manifest(
+                |manifest| {
+                    manifest.sealed = Some(sealed);
+                    Ok(())
+                },
+                |_, _| (),
+            )?;
+        }
         // Handles of this store that outlive it find it closed.
         self.core.poison(&"the store was closed");
         Ok(())

@@ -60,11 +60,17 @@ impl Reader {
                 "{torn} bytes at the end of the log are a torn tail of a crash: never acknowledged as durable, dropped"
             ));
         }
-        let (_, bad) = audit::read(disk)?;
-        if let Some((offset, what)) = bad {
+        let audit = audit::read(disk)?;
+        if let Some((offset, what)) = audit.damage {
             found
                 .damage
                 .push(Damage::harmless(audit_format::FILE, offset, what));
+        }
+        if audit.torn_bytes > 0 {
+            found.notes.push(format!(
+                "{} bytes at the end of the audit log are a record a crash cut short",
+                audit.torn_bytes
+            ));
         }
         found.count_files(disk)?;
         Ok(found)
@@ -106,7 +112,7 @@ impl Verification {
                 let length = disk.open(&name, Open::Read).and_then(|file| file.len());
                 self.files += 1;
                 self.bytes += length.unwrap_or(0);
-            } else if ![crate::engine::open::LOCK, published::FILE, "audit.lock"]
+            } else if ![crate::engine::open::LOCK, published::FILE, audit::LOCK]
                 .contains(&name.as_str())
             {
                 self.notes.push(format!(

@@ -8,7 +8,8 @@ use crate::format::checksum::bound_crc;
 pub const FILE: &str = "audit.log";
 /// The longest reason, in bytes.
 pub const REASON_BYTES_MAX: usize = 4_096;
-const MAGIC: [u8; 4] = [0xf5, b'h', b'a', 0x0a];
+/// The first bytes of every record.
+pub const MAGIC: [u8; 4] = [0xf5, b'h', b'a', 0x0a];
 const RECORD_BYTES_MAX: usize = 1 << 20;
 
 /// One decision metric read before its window was whole.

@@ -1,9 +1,5 @@
 //! On-disk structures, one a file: size, encode, decode, validate. No I/O.
 //! The normative text is `docs/format/`.
-#![cfg_attr(
-    not(test),
-    allow(dead_code, reason = "used by the engine, which is yet to come")
-)]
 
 pub mod audit;
 pub mod batch;
@@ -11,9 +7,12 @@ pub mod block;
 pub mod block_prefix;
 pub mod checksum;
 pub mod columns;
+pub mod definitions;
 pub mod dictionary;
 pub mod dictionary_copy;
 pub mod directory;
+#[cfg(test)]
+pub mod documents;
 pub mod header;
 pub mod manifest;
 pub mod new_block;

@@ -7,12 +7,14 @@ use crate::engine::state::Snapshot;
 use crate::error::Result;
 use crate::limits::MINUTE_END;
 use crate::model::{Kind, Minute, Pattern};
-use crate::query::gather::{Choice, Found, Gather, MEMTABLES, Recent, check_broken, check_lost};
+use crate::query::gather::{
+    Choice, Found, Gather, MEMTABLES, Names, Recent, check_broken, check_lost,
+};
 use crate::query::held::held;
 use crate::query::names::NONE;
 use crate::query::output::{NameCache, Output, Shape};
 use crate::query::plan::{Window, segments_in};
-use crate::query::request::{Aggregate, Every, Query};
+use crate::query::request::{Aggregate, Every, Query, chosen};
 use crate::query::result::{Axis, Table};
 use crate::query::scan::{self, Scratch, Task};
 
@@ -50,11 +52,9 @@ pub fn run(query: &Query<'_>) -> Result<Table> {
     };
     let mut table = Table::new(axis);
     table.held = held(query)?;
-    let minutes = absolute_minutes(query);
-    if minutes.is_empty() {
+    if query.minutes().is_empty() {
         return Ok(table);
     }
-    check_broken(snapshot, &minutes)?;
     let mut metrics = query.metrics.clone();
     if let Some(exposure) = query.per.as_ref().filter(|_| !metrics.is_empty()) {
         metrics.push(Pattern::exactly(exposure));
@@ -65,17 +65,7 @@ pub fn run(query: &Query<'_>) -> Result<Table> {
         metrics: &metrics,
     };
     let segments = &snapshot.state.segments;
-    let near = segments_in(minutes.clone(), segments.len(), |index| {
-        segments[index].meta().bucket
-    });
-    let in_range = near.filter(|index| {
-        let meta = segments[*index].meta();
-        meta.first_minute < minutes.end && minutes.start <= meta.last_minute
-    });
-    let in_range: Vec<usize> = in_range.collect();
-    for index in &in_range {
-        check_lost(&segments[*index], &minutes, choice)?;
-    }
+    let in_range = readable_segments(query, choice)?;
     let recent = Recent::find(snapshot, choice);
     let sources = in_range
         .iter()
@@ -119,16 +109,45 @@ pub fn run(query: &Query<'_>) -> Result<Table> {
     Ok(table)
 }
 
+/// The segments that may have anything asked for, by their indices.
+///
+/// # Errors
+/// Where one of them can not be read, or has lost what may be asked for.
+fn readable_segments(query: &Query<'_>, choice: Choice<'_>) -> Result<Vec<usize>> {
+    let segments = &query.snapshot.state.segments;
+    let (all, needed) = (query.minutes(), needed_minutes(query));
+    check_broken(query.snapshot, &needed)?;
+    let mut in_range = Vec::new();
+    let near = segments_in(all.clone(), segments.len(), |index| {
+        segments[index].meta().bucket
+    });
+    for index in near {
+        let segment = &segments[index];
+        let meta = segment.meta();
+        let touches = |minutes: &Range<u32>| {
+            !minutes.is_empty()
+                && meta.first_minute < minutes.end
+                && minutes.start <= meta.last_minute
+        };
+        if touches(&needed) {
+            check_lost(segment, &needed, choice)?;
+        }
+        // Beyond the ages asked for are names still, to say what is left out.
+        if touches(&all) && segment.series().is_ok() {
+            in_range.push(index);
+        }
+    }
+    Ok(in_range)
+}
+
 /// The absolute minutes in which anything asked for can lie.
-fn absolute_minutes(query: &Query<'_>) -> Range<u32> {
+fn needed_minutes(query: &Query<'_>) -> Range<u32> {
     let minutes = query.minutes();
     let Some(ages) = &query.ages else {
         return minutes;
     };
-    let catalogue = query.snapshot.catalogue();
-    let releases = catalogue.releases();
-    let asked =
-        releases.filter(|release| crate::query::request::chosen(&query.releases, &release.name));
+    let releases = query.snapshot.catalogue().releases();
+    let asked = releases.filter(|release| chosen(&query.releases, &release.name));
     let windows = asked.filter_map(|release| {
         let public = release.public_from.map(Minute::get)?;
         Some((
@@ -136,17 +155,15 @@ fn absolute_minutes(query: &Query<'_>) -> Range<u32> {
             public.saturating_add(ages.end),
         ))
     });
+    // Nothing has an age where nothing went public.
     let span = windows.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)));
-    let (start, end) = match span {
-        Some((start, end)) => (start.max(minutes.start), end.min(minutes.end)),
-        // Looked at all the same, to say which releases are left out.
-        None => (minutes.start, minutes.end),
-    };
-    start..end.max(start)
+    let (start, end) = span.unwrap_or((0, 0));
+    let start = start.max(minutes.start);
+    start..end.min(minutes.end).max(start)
 }
 
 impl<'q> Context<'q> {
-    fn new(query: &Query<'q>, names: &crate::query::gather::Names<'_>, table: &Table) -> Self {
+    fn new(query: &Query<'q>, names: &Names<'_>, table: &Table) -> Self {
         let minutes = query.minutes();
         let width = match query.every {
             Every::Minutes(width) => Some(width),

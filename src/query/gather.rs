@@ -347,7 +347,9 @@ pub fn check_lost(
 /// The segment's that can not be opened though minutes of it are asked for.
 pub fn check_broken(snapshot: &Snapshot, minutes: &std::ops::Range<u32>) -> Result<()> {
     let broken = snapshot.state.broken.iter().find(|broken| {
-        broken.meta.first_minute < minutes.end && minutes.start <= broken.meta.last_minute
+        !minutes.is_empty()
+            && broken.meta.first_minute < minutes.end
+            && minutes.start <= broken.meta.last_minute
     });
     broken.map_or(Ok(()), |broken| Err(Error::shared(&broken.error)))
 }

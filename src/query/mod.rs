@@ -2,10 +2,12 @@
 
 mod accumulate;
 mod execute;
+mod fold;
 mod gather;
 mod held;
 mod names;
 mod output;
+mod overlay;
 mod plan;
 mod point;
 mod request;

@@ -235,8 +235,8 @@ impl StoredSeries<'_> {
             let Some(index) = block.page_of_day(minute / MINUTES_PER_DAY) else {
                 continue;
             };
-            block.decode(index, &mut page)?;
             let at = (minute % MINUTES_PER_DAY) as u16;
+            block.decode_range(index, at..at + 1, &mut page)?;
             if page.presence.get(at) {
                 let rank = page.presence.rank(at);
                 add(match &page.column {

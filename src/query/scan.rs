@@ -4,15 +4,17 @@
 
 use std::ops::Range;
 
-use crate::codec::{Column, Page};
-use crate::engine::merge::{DayMerge, family};
+use crate::codec::Page;
+use crate::engine::merge::family;
 use crate::engine::state::Snapshot;
 use crate::error::{Error, Result};
 use crate::format::directory::Entry;
 use crate::limits::{MINUTES_PER_BUCKET, MINUTES_PER_DAY};
 use crate::model::Kind;
 use crate::query::accumulate::{Join, Run, earlier};
+use crate::query::fold::fold;
 use crate::query::gather::{Found, MEMTABLES};
+use crate::query::overlay::{overlay, page_of_cells};
 use crate::query::plan::{Part, Window};
 use crate::query::request::Aggregate;
 use crate::storage::segment::{Block, PageInfo, Segment};
@@ -59,8 +61,10 @@ impl Task {
 /// Buffers kept from one series to the next.
 #[derive(Default)]
 pub struct Scratch {
+    /// A day as it is decoded, and two to bring parts of one together.
     page: Option<Page>,
-    merge: DayMerge,
+    merged: Option<Page>,
+    spare: Option<Page>,
     /// Cells of memtables in one time bucket, ascending.
     cells: Vec<(u32, i128)>,
     /// The pages of one day: which block, which page of it.
@@ -288,6 +292,8 @@ fn read_day(
     run: &mut Run,
 ) -> Result<()> {
     let (window, join) = (&task.window, task.join());
+    let minutes = window.clip(start..start + MINUTES_PER_DAY);
+    let within = (minutes.start - start) as u16..(minutes.end - start) as u16;
     let alone = scratch.pages.len() == 1 && cells.is_empty();
     let mut page = scratch.page.take().unwrap_or(Page::new(family(task.kind)));
     if alone || only.is_some() && task.additive() {
@@ -300,7 +306,7 @@ fn read_day(
                 (Part::Outside, _) | (_, None) => {}
                 (Part::Whole(bucket), Some(info)) => run.push(bucket, task.of_page(&info), join)?,
                 (Part::Cut, Some(_)) => {
-                    block.decode(*index, &mut page)?;
+                    block.decode_range(*index, within.clone(), &mut page)?;
                     fold(&page, start, only, task, run)?;
                 }
             }
@@ -311,114 +317,32 @@ fn read_day(
                 .try_for_each(|(_, value)| run.push(bucket, *value, join))?;
         }
     } else {
-        for (block, index) in &scratch.pages {
-            blocks[*block].decode(*index, &mut page)?;
-            scratch.merge.add_page(&page, task.kind)?;
+        let mut merged = scratch
+            .merged
+            .take()
+            .unwrap_or(Page::new(family(task.kind)));
+        let mut spare = scratch.spare.take().unwrap_or(Page::new(family(task.kind)));
+        let mut parts = scratch.pages.iter();
+        match parts.next() {
+            Some((block, index)) => {
+                blocks[*block].decode_range(*index, within.clone(), &mut merged)?
+            }
+            None => page_of_cells(&[], start, task.kind, &mut merged),
         }
-        for (minute, value) in cells {
-            scratch
-                .merge
-                .add((minute - start) as u16, *value, task.kind)?;
+        for (block, index) in parts {
+            blocks[*block].decode_range(*index, within.clone(), &mut page)?;
+            overlay(&mut merged, &page, task.kind, &mut spare)?;
         }
-        fold(&scratch.merge.take(task.kind), start, only, task, run)?;
+        if !cells.is_empty() {
+            page_of_cells(cells, start, task.kind, &mut page);
+            overlay(&mut merged, &page, task.kind, &mut spare)?;
+        }
+        fold(&merged, start, only, task, run)?;
+        scratch.merged = Some(merged);
+        scratch.spare = Some(spare);
     }
     scratch.page = Some(page);
     Ok(())
-}
-
-/// Adds the cells of a day to their buckets. Where all of the day is in one,
-/// there may be something in it already.
-fn fold(page: &Page, start: u32, only: Option<u32>, task: &Task, run: &mut Run) -> Result<()> {
-    let window = &task.window;
-    let minutes = window.clip(start..start + MINUTES_PER_DAY);
-    if window.width == Some(1) && only.is_none() && task.aggregate != Aggregate::Cells {
-        extend(page, start, minutes, window.origin, run);
-        return Ok(());
-    }
-    let (mut minute, mut from) = (
-        minutes.start,
-        page.presence.rank((minutes.start - start) as u16),
-    );
-    while minute < minutes.end {
-        let bucket = window.bucket(minute);
-        minute = window.bucket_end(bucket).min(minutes.end);
-        let to = page.presence.rank((minute - start) as u16);
-        if from < to {
-            let value = aggregate(&page.column, from..to, task.aggregate)?;
-            run.push(bucket, value, task.join())?;
-        }
-        from = to;
-    }
-    Ok(())
-}
-
-/// Adds cells as buckets of their own.
-fn extend(page: &Page, start: u32, minutes: Range<u32>, origin: u32, run: &mut Run) {
-    let within = (minutes.start - start) as u16..(minutes.end - start) as u16;
-    let from = page.presence.rank(within.start);
-    let to = page.presence.rank(within.end);
-    if to - from == within.len() {
-        run.buckets
-            .extend(minutes.start - origin..minutes.end - origin);
-    } else {
-        let present = page.presence.iter().skip(from).take(to - from);
-        run.buckets
-            .extend(present.map(|minute| start + u32::from(minute) - origin));
-    }
-    match &page.column {
-        Column::Ints(values) => {
-            run.values
-                .extend(values[from..to].iter().map(|value| i128::from(*value)));
-        }
-        Column::Wides(values) => run.values.extend_from_slice(&values[from..to]),
-        Column::Floats(values) => {
-            run.values.extend(
-                values[from..to]
-                    .iter()
-                    .map(|value| i128::from(value.to_bits())),
-            );
-        }
-    }
-}
-
-/// One number for some neighbouring cells, at least one.
-fn aggregate(column: &Column, cells: Range<usize>, aggregate: Aggregate) -> Result<i128> {
-    if aggregate == Aggregate::Cells {
-        return Ok(cells.len() as i128);
-    }
-    let join = match aggregate {
-        Aggregate::Min => Join::Min,
-        Aggregate::Max => Join::Max,
-        _ => Join::Add,
-    };
-    match column {
-        Column::Ints(values) => {
-            let values = &values[cells];
-            let extreme = match aggregate {
-                Aggregate::Min => values.iter().min(),
-                Aggregate::Max => values.iter().max(),
-                // A day of 64-bit integers stays far below 128 bits.
-                _ => return Ok(values.iter().map(|value| i128::from(*value)).sum()),
-            };
-            Ok(extreme.copied().unwrap_or(0).into())
-        }
-        Column::Wides(values) => {
-            let (first, rest) = values[cells]
-                .split_first()
-                .map_or((0, &[][..]), |(a, b)| (*a, b));
-            rest.iter()
-                .try_fold(first, |all, value| join.apply(all, *value))
-        }
-        Column::Floats(values) => {
-            let values = values[cells].iter().copied();
-            let value = match aggregate {
-                Aggregate::Min => values.min_by(f64::total_cmp),
-                Aggregate::Max => values.max_by(f64::total_cmp),
-                _ => values.last(),
-            };
-            Ok(value.map_or(0, f64::to_bits).into())
-        }
-    }
 }
 
 /// The first minute of the window with a cell in any of these sources.

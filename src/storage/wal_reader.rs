@@ -53,6 +53,7 @@ pub struct WalReader {
     /// What the header says, unless it is damaged.
     header: Option<Header>,
     header_damage: Option<&'static str>,
+    file_bytes: u64,
     offset: u64,
     end: u64,
     /// Whether every byte up to `end` is known to have been whole.
@@ -96,6 +97,7 @@ impl WalReader {
             salt: salt(store_id, wal_id),
             header,
             header_damage,
+            file_bytes: length,
             offset: HEADER_BYTES as u64,
             end: sealed.unwrap_or(length),
             sealed: sealed.is_some(),
@@ -107,6 +109,11 @@ impl WalReader {
     /// The file's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Bytes of the file when it was opened.
+    pub fn file_bytes(&self) -> u64 {
+        self.file_bytes
     }
 
     /// What the header says, unless it is damaged.
@@ -138,7 +145,7 @@ impl WalReader {
     }
 
     /// The next frame. Memory: one frame and a read-ahead window.
-    pub fn next(&mut self) -> Result<Step<'_>> {
+    pub fn next_step(&mut self) -> Result<Step<'_>> {
         if self.offset >= self.end {
             return Ok(Step::End);
         }

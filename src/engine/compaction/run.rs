@@ -51,6 +51,28 @@ impl Core {
         failed.map_or(Ok(()), Err)
     }
 
+    /// Which of some segments are damaged; all where none shows it.
+    fn damaged_of(&self, inputs: &[u64]) -> Vec<u64> {
+        let state = self.snapshot().state;
+        let inputs_now = state
+            .segments
+            .iter()
+            .filter(|segment| inputs.contains(&segment.meta().id));
+        let damaged: Vec<u64> = inputs_now
+            .filter(|segment| {
+                let mut any = false;
+                segment.verify(&mut |_| any = true);
+                any
+            })
+            .map(|segment| segment.meta().id)
+            .collect();
+        if damaged.is_empty() {
+            inputs.to_vec()
+        } else {
+            damaged
+        }
+    }
+
     /// Segments that can not be merged, lest they are chosen over and over.
     fn left_alone(&self) -> Vec<u64> {
         let mut skip = self.work.lock().unmergeable.clone();
@@ -66,7 +88,8 @@ impl Core {
         if let Err(error) = &merged
             && error.kind() == ErrorKind::Corruption
         {
-            self.work.lock().unmergeable.extend(&choice.inputs);
+            let damaged = self.damaged_of(&choice.inputs);
+            self.work.lock().unmergeable.extend(damaged);
         }
         merged
     }
@@ -100,9 +123,7 @@ impl Core {
         let output = write_merged(self, id, &inputs, choice.cold_before_day, keep)?;
         unnamed.metas.extend(output);
         if !planted(Bug::MergedNameNotSynced) {
-            self.disk
-                .sync_dir()
-                .map_err(|error| Error::io("syncing the directory", error))?;
+            self.sync_names()?;
         }
         let opened = match &output {
             Some(meta) => Some(Arc::new(Segment::open(&*self.disk, self.store_id, meta)?)),

@@ -11,6 +11,7 @@ mod model;
 mod oracle;
 mod panics;
 mod planted;
+mod regressions;
 mod repair;
 
 use std::collections::BTreeMap;

@@ -229,11 +229,11 @@ impl Group {
             return (cells.len() as i128, Some(0));
         }
         if self.kinds[0] == Kind::Gauge {
-            let values = cells.iter().map(|cell| f64::from_bits(cell.1 as u64));
+            let mut values = cells.iter().map(|cell| f64::from_bits(cell.1 as u64));
             let value = match aggregate {
                 Aggregate::Min => values.min_by(f64::total_cmp),
                 Aggregate::Max => values.max_by(f64::total_cmp),
-                _ => values.last(),
+                _ => values.next_back(),
             };
             return (value.unwrap().to_bits().into(), None);
         }

@@ -1,6 +1,7 @@
 //! Reading a block: the pages of one series.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::codec::{self, ColdMeta, Page};
@@ -132,6 +133,23 @@ impl<'a> Block<'a> {
         let page = self.page_entry(index)?;
         self.read_page(&page, out)
             .map_err(|damage| damage.to_error())
+    }
+
+    /// As [`Block::decode`], of these minutes of the day alone.
+    ///
+    /// # Errors
+    /// As [`Block::decode`].
+    pub fn decode_range(&self, index: usize, minutes: Range<u16>, out: &mut Page) -> Result<()> {
+        if minutes == (0..MINUTES_PER_DAY as u16) {
+            return self.decode(index, out);
+        }
+        let page = self.page_entry(index)?;
+        let read = || {
+            let (bytes, cold) = (self.read_payload(&page)?, self.read_cold()?);
+            codec::decode_range(bytes, family_of(self.kind()), cold, minutes, out)
+                .map_err(|corrupt| self.page_damage(&page, corrupt.at, corrupt.what))
+        };
+        read().map_err(|damage: Damage| damage.to_error())
     }
 
     pub(super) fn read_cold(&self) -> Result<Option<&ColdMeta>, Damage> {

@@ -1,10 +1,5 @@
 //! Segments: immutable files of sealed series, one time bucket each.
 //! `docs/format/segment.md` is what they look like.
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "used by queries, which are yet to come"
-)]
 
 mod block;
 mod output;

@@ -1,6 +1,7 @@
 //! The segment in `docs/format/segment.md`, decoded out of the Markdown.
 
 use super::*;
+use crate::format::documents::{documented, dump};
 
 const DOCUMENT: &str = include_str!("../../../../docs/format/segment.md");
 
@@ -20,29 +21,6 @@ fn tiny() -> Model {
     )])
 }
 
-fn dump(bytes: &[u8]) -> String {
-    let lines = bytes.chunks(16).enumerate().map(|(line, bytes)| {
-        let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{:04x}  {}\n", line * 16, hex.join(" "))
-    });
-    lines.collect()
-}
-
-fn documented() -> Vec<u8> {
-    let (_, rest) = DOCUMENT.split_once("```hexdump\n").unwrap();
-    let (dump, _) = rest.split_once("```").unwrap();
-    let mut bytes = Vec::new();
-    for line in dump.lines() {
-        let (offset, hex) = line.split_once("  ").unwrap();
-        assert_eq!(usize::from_str_radix(offset, 16).unwrap(), bytes.len());
-        bytes.extend(
-            hex.split(' ')
-                .map(|hex| u8::from_str_radix(hex, 16).unwrap()),
-        );
-    }
-    bytes
-}
-
 #[test]
 #[ignore = "prints the dump for the document"]
 fn print() {
@@ -51,7 +29,7 @@ fn print() {
 
 #[test]
 fn the_dump_in_the_document_is_a_segment() {
-    let bytes = documented();
+    let bytes = documented(DOCUMENT);
     let (_, written) = image(&tiny(), 0);
     let meta = SegmentMeta {
         bytes: bytes.len() as u64,

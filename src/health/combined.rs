@@ -1,0 +1,409 @@
+//! The default test of one arm against another, minute by minute: the mean of
+//! the tempered exact test and the self-normalized test on blocks.
+//!
+//! The tempered half finds an explosion within minutes, the other a small
+//! lasting change; the mean of two e-values is an e-value whatever their
+//! dependence. Every minute is a look. A look costs thirty exponentials, and
+//! almost none of them is near the threshold; see [`Comparison::add`] for how
+//! they are left out without changing a result.
+
+use super::Arm;
+use super::blocks::Blocks;
+use super::grid::{Grid, Prior};
+use super::likelihood::Likelihood;
+use super::logspace::{log_mean, log_sum_exp};
+use super::sequence;
+
+/// What alarms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// Nothing: evidence is only read when asked for.
+    Nothing,
+    /// "T's rate is more than the margin times C's."
+    Worse,
+    /// "The rates differ."
+    Either,
+}
+
+/// How two arms are compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Burst length L: the longest one fault of one user goes on.
+    pub burst_minutes: u32,
+    /// Burst bound b: the most events one fault of one user sends.
+    pub burst_events: u32,
+    /// Each event is independent: the exact test alone, without tempering.
+    pub independent: bool,
+    /// What alarms.
+    pub watch: Watch,
+    /// The ratio beyond which "worse" begins; 1 or more.
+    pub margin: f64,
+    /// ln of the evidence at which the alarm is raised.
+    pub log_threshold: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            burst_minutes: 30,
+            burst_events: 80,
+            independent: false,
+            watch: Watch::Worse,
+            margin: 1.0,
+            log_threshold: 20f64.ln(),
+        }
+    }
+}
+
+/// Evidence as natural logarithms, at one look.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evidence {
+    /// For "T's rate is more than the margin times C's".
+    pub worse: f64,
+    /// For "T's rate is less than C's".
+    pub better: f64,
+    /// For "the rates differ".
+    pub either: f64,
+}
+
+/// A confidence sequence of the ratio r of T's rate to C's at one look.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Ratio {
+    /// The conditional maximum-likelihood estimate; none without events on
+    /// either side, or where it is infinite.
+    pub estimate: Option<f64>,
+    /// The lower bound; none where none is reached.
+    pub lower: Option<f64>,
+    /// The upper bound; none where none is reached.
+    pub upper: Option<f64>,
+}
+
+/// Arm T against arm C.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    settings: Settings,
+    grid: Grid,
+    likelihood: Likelihood,
+    /// Half (b), for "above" and for "below"; absent where events are independent.
+    blocks: Option<Blocks>,
+    /// The minute after the last one added.
+    next: u32,
+    first_alarm: Option<u32>,
+    /// Y = Σ(x_T − p·n) since the last look that was computed.
+    surplus: f64,
+    /// The look need not be computed while `surplus` stays inside.
+    floor: f64,
+    ceiling: f64,
+    /// … and the evidence of blocks stays below.
+    blocks_ceiling: f64,
+    scores: Vec<f64>,
+}
+
+impl Comparison {
+    /// Before the first minute.
+    pub fn new(settings: Settings) -> Self {
+        let margin = if settings.margin >= 1.0 && settings.margin <= 1e6 {
+            settings.margin
+        } else {
+            1.0
+        };
+        let mut comparison = Comparison {
+            settings: Settings { margin, ..settings },
+            grid: if settings.independent {
+                Grid::exact(margin)
+            } else {
+                Grid::tempered(margin)
+            },
+            likelihood: Likelihood::new(),
+            blocks: (!settings.independent)
+                .then(|| Blocks::new(margin, settings.burst_minutes, settings.burst_events)),
+            next: 0,
+            first_alarm: None,
+            surplus: 0.0,
+            floor: f64::NEG_INFINITY,
+            ceiling: f64::INFINITY,
+            blocks_ceiling: f64::INFINITY,
+            scores: Vec::new(),
+        };
+        if settings.watch != Watch::Nothing {
+            comparison.look(0);
+        }
+        comparison
+    }
+
+    /// Adds a minute, later than all before it; minutes without data may be
+    /// left out. Numbers that are negative or not finite count as 0, a minute
+    /// not later than the last is left out.
+    ///
+    /// Whether the evidence crosses its threshold matters at *every* minute,
+    /// and is computed at few. Since ln(1 − p + p·e^δ) is concave in p and 0 at
+    /// p = 0, δ at p = 1, it is at least p·δ; so a minute moves S(δ) up by at
+    /// most (x_T − p·n)·δ, and from a look on
+    ///
+    /// ```text
+    /// log E_a ≤ logsumexp( log π + S(δ)/b + Y·δ/b )      Y = Σ (x_T − p·n) since
+    /// ```
+    ///
+    /// which is convex in Y. Each computed look says how far Y may go (and how
+    /// high the evidence of blocks) before the threshold comes within reach;
+    /// until then a look can only say no. (Against a margin m the same holds of
+    /// S(δ) − S(ln m), with δ − ln m for δ and m·p/(1 − p + m·p) for p.)
+    #[inline]
+    pub fn add(&mut self, minute: u32, treatment: Arm, control: Arm) {
+        self.add_clean(minute, treatment.clean(), control.clean());
+    }
+
+    /// [`Comparison::add`] of numbers known to be finite and not negative.
+    #[inline]
+    pub(super) fn add_clean(&mut self, minute: u32, treatment: Arm, control: Arm) {
+        let exposure = treatment.exposure + control.exposure;
+        let events = treatment.events + control.events;
+        if minute < self.next || minute == u32::MAX || exposure + events <= 0.0 {
+            return;
+        }
+        self.pass(minute);
+        self.next = minute + 1;
+        let mut closed = false;
+        if let Some(blocks) = &mut self.blocks {
+            closed = blocks.add(minute, treatment, control);
+        }
+        let smaller = treatment.exposure.min(control.exposure);
+        if events > 0.0 && smaller > 0.0 {
+            let control_smaller = control.exposure < treatment.exposure;
+            let one = 1.0 / exposure;
+            // Rounding may put equal arms a hair above one half.
+            let share = (smaller * one).min(0.5);
+            self.likelihood
+                .add(share, control_smaller, treatment.events, events);
+            let due = if self.settings.margin_watched() == 1.0 {
+                treatment.exposure * one
+            } else {
+                let weighted = self.settings.margin * treatment.exposure;
+                weighted / (weighted + control.exposure)
+            };
+            self.surplus += treatment.events - events * due;
+        }
+        if self.surplus > self.ceiling || self.surplus < self.floor || closed {
+            self.look_if_near(minute, closed);
+        }
+    }
+
+    /// Lets minutes without data go by, up to but not including `minute`.
+    #[inline]
+    pub fn pass(&mut self, minute: u32) {
+        while let Some(look) = self.blocks.as_mut().and_then(|it| it.pass(minute)) {
+            self.look_if_near(look, true);
+        }
+    }
+
+    fn look_if_near(&mut self, minute: u32, closed: bool) {
+        if self.first_alarm.is_some() || self.settings.watch == Watch::Nothing {
+            return;
+        }
+        let within = self.surplus <= self.ceiling && self.surplus >= self.floor;
+        let blocks = self.blocks.as_ref().filter(|_| closed);
+        let low = blocks.is_none_or(|blocks| {
+            let (above, below) = (blocks.above(), blocks.below());
+            let most = match self.settings.watch {
+                Watch::Either => above.log_e_at_most(1.0).max(below.log_e_at_most(1.0)),
+                _ => above.log_e_bet_at_most(),
+            };
+            most <= self.blocks_ceiling
+        });
+        if !(within && low) {
+            self.look(minute);
+        }
+    }
+
+    /// Computes a look: raises the alarm, or says how far the next one is.
+    #[cold]
+    fn look(&mut self, minute: u32) {
+        self.likelihood.scores(&self.grid, &mut self.scores);
+        let tempered = self.tempered(self.settings.prior(&self.grid), self.margin_score());
+        let blocks = self
+            .blocks
+            .as_ref()
+            .map_or(tempered, |blocks| match self.settings.watch {
+                Watch::Either => apart(blocks, 1.0),
+                _ => blocks.above().log_e_bet(),
+            });
+        let threshold = self.settings.log_threshold;
+        if log_mean(tempered, blocks) >= threshold {
+            self.first_alarm = Some(minute);
+            (self.floor, self.ceiling) = (f64::NEG_INFINITY, f64::INFINITY);
+            self.blocks_ceiling = f64::INFINITY;
+            return;
+        }
+        // The mean crosses where the halves, over the threshold, sum to 2. Each
+        // gets half of what is left of that; a hair less for the rounding.
+        let (a, b) = ((tempered - threshold).exp(), (blocks - threshold).exp());
+        let room = if self.blocks.is_some() {
+            0.5 * (2.0 - a - b)
+        } else {
+            1.0 - a
+        };
+        self.blocks_ceiling = threshold + (b + room).ln() - 1e-6;
+        self.reach(threshold + (a + room).ln() - 1e-6);
+    }
+
+    /// How far the surplus may go before the tempered half reaches `target`.
+    fn reach(&mut self, target: f64) {
+        self.surplus = 0.0;
+        let prior = self.settings.prior(&self.grid);
+        let burst = self.settings.burst();
+        let offset = self.margin_score();
+        let margin = self.settings.margin_watched().ln();
+        let terms: Vec<(f64, f64)> = prior
+            .points
+            .clone()
+            .zip(&prior.log_weights)
+            .map(|(point, weight)| {
+                let slope = (self.grid.deltas[point] - margin) / burst;
+                (weight + (self.scores[point] - offset) / burst, slope)
+            })
+            .collect();
+        let at = |surplus: f64| {
+            log_sum_exp(terms.iter().map(|(height, slope)| height + slope * surplus))
+        };
+        let edge = |side: f64| {
+            // Where one term alone reaches the target, the sum is beyond it.
+            let alone = terms
+                .iter()
+                .filter(|(_, slope)| slope * side > 0.0)
+                .map(|(height, slope)| (target - height) / (slope * side))
+                .fold(f64::INFINITY, f64::min);
+            if alone == f64::INFINITY {
+                return alone;
+            }
+            let (mut inside, mut outside) = (0.0, alone.max(0.0));
+            for _ in 0..10 {
+                let middle = 0.5 * (inside + outside);
+                if at(side * middle) < target {
+                    inside = middle;
+                } else {
+                    outside = middle;
+                }
+            }
+            inside
+        };
+        (self.ceiling, self.floor) = (edge(1.0), -edge(-1.0));
+    }
+
+    /// The first minute at which the evidence watched for reached its threshold.
+    pub fn first_alarm(&self) -> Option<u32> {
+        self.first_alarm
+    }
+
+    /// Evidence as of the minutes added (and passed).
+    pub fn evidence(&mut self) -> Evidence {
+        self.likelihood.scores(&self.grid, &mut self.scores);
+        let offset = self.margin_score();
+        let mean = |tempered: f64, blocks: Option<f64>| match blocks {
+            Some(blocks) => log_mean(tempered, blocks),
+            None => tempered,
+        };
+        let blocks = self.blocks.as_ref();
+        Evidence {
+            worse: mean(
+                self.tempered(&self.grid.worse, offset),
+                blocks.map(|it| it.above().log_e_bet()),
+            ),
+            better: mean(
+                self.tempered(&self.grid.better, 0.0),
+                blocks.map(|it| it.below().log_e_bet()),
+            ),
+            either: mean(
+                self.tempered(&self.grid.either, 0.0),
+                blocks.map(|it| apart(it, 1.0)),
+            ),
+        }
+    }
+
+    /// log E_a over a prior; `scores` must be current.
+    fn tempered(&self, prior: &Prior, offset: f64) -> f64 {
+        let burst = self.settings.burst();
+        let scores = &self.scores[prior.points.clone()];
+        let terms = scores.iter().zip(&prior.log_weights);
+        log_sum_exp(terms.map(|(score, weight)| weight + (score - offset) / burst))
+    }
+
+    fn margin_score(&self) -> f64 {
+        if self.settings.margin_watched() > 1.0 {
+            self.likelihood.score(self.settings.margin.ln())
+        } else {
+            0.0
+        }
+    }
+
+    /// The confidence sequence of r at level 1 − alpha, at this look.
+    pub fn ratio(&mut self, alpha: f64) -> Ratio {
+        self.likelihood.scores(&self.grid, &mut self.scores);
+        let height = self.tempered(&self.grid.either, 0.0);
+        let burst = self.settings.burst();
+        let blocks = self.blocks.as_ref();
+        let estimate = self.likelihood.estimate();
+        let pooled = blocks.and_then(|it| it.above().estimate()).map(f64::ln);
+        let against = |delta: f64| {
+            let tempered = height - self.likelihood.score(delta) / burst;
+            match blocks {
+                Some(blocks) => log_mean(tempered, apart(blocks, delta.exp())),
+                None => tempered,
+            }
+        };
+        let (lower, upper) = match estimate {
+            Some(estimate) => {
+                let width = blocks.map_or(0.02, |it| it.above().width());
+                sequence::around(estimate, pooled, width, -alpha.ln(), against)
+            }
+            None => (None, None),
+        };
+        Ratio {
+            estimate: estimate.map(f64::exp).filter(|it| it.is_finite()),
+            lower: lower.map(f64::exp),
+            upper: upper.map(f64::exp),
+        }
+    }
+
+    /// The estimate of 1/r.
+    pub(super) fn inverse_estimate(&self) -> Option<f64> {
+        let inverse = self.likelihood.estimate().map(|delta| (-delta).exp());
+        inverse.filter(|it| it.is_finite())
+    }
+
+    /// How far the differences of blocks depend on the blocks before, where it
+    /// is more than chance and 0.1: the burst length is too short then.
+    pub(super) fn autocorrelation(&self) -> Option<f64> {
+        let blocks = self.blocks.as_ref()?;
+        blocks.above().autocorrelation().filter(|it| *it > 0.1)
+    }
+}
+
+/// Evidence of blocks that r is not `ratio`: the mean of both claims.
+fn apart(blocks: &Blocks, ratio: f64) -> f64 {
+    log_mean(blocks.above().log_e(ratio), blocks.below().log_e(ratio))
+}
+
+impl Settings {
+    /// What S is divided by.
+    fn burst(&self) -> f64 {
+        if self.independent {
+            1.0
+        } else {
+            f64::from(self.burst_events.max(1))
+        }
+    }
+
+    fn margin_watched(&self) -> f64 {
+        match self.watch {
+            Watch::Either => 1.0,
+            _ => self.margin,
+        }
+    }
+
+    fn prior<'a>(&self, grid: &'a Grid) -> &'a Prior {
+        match self.watch {
+            Watch::Either => &grid.either,
+            _ => &grid.worse,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The log-ratios a test bets on, and how much on each.
+
+use std::ops::Range;
+
+use super::logspace::log_sum_exp;
+
+/// Spread of the prior over log-ratios: π(δ) ∝ exp(−δ²/(2·0.5²)).
+const SPREAD: f64 = 0.5;
+
+/// Weights over a run of a grid's points, summing to 1.
+#[derive(Clone, Debug)]
+pub struct Prior {
+    /// Which points.
+    pub points: Range<usize>,
+    /// ln π, one for each.
+    pub log_weights: Vec<f64>,
+}
+
+/// Log-ratios δ = ln r in ascending order, with a prior for each question.
+#[derive(Clone, Debug)]
+pub struct Grid {
+    /// The points.
+    pub deltas: Vec<f64>,
+    /// For "T's rate is more than the margin times C's".
+    pub worse: Prior,
+    /// For "T's rate is less than C's".
+    pub better: Prior,
+    /// For "the rates differ".
+    pub either: Prior,
+}
+
+impl Grid {
+    /// The grid of the tempered test: ±0.05, ±0.15 … ±2.95.
+    ///
+    /// With a margin above 1 the question "worse" has its own thirty points in
+    /// the same steps, the first beyond ln(margin).
+    pub fn tempered(margin: f64) -> Self {
+        let step = |index: usize| 0.05 + 0.1 * index as f64;
+        let mirrored = (0..30).rev().map(|index| -step(index));
+        let mut deltas: Vec<f64> = mirrored.chain((0..30).map(step)).collect();
+        let either = prior(&deltas, 0..60);
+        let better = prior(&deltas, 0..30);
+        let mut worse = 30..60;
+        if margin > 1.0 {
+            let first = ((margin.ln() - 0.05) / 0.1).floor().max(-1.0) as i64 + 1;
+            deltas.extend((0..30).map(|index| step(index + first as usize)));
+            worse = 60..90;
+        }
+        let worse = prior(&deltas, worse);
+        Grid {
+            deltas,
+            worse,
+            better,
+            either,
+        }
+    }
+
+    /// The grid of the exact test: −3, −2.95 … 3. Beyond a margin, "worse" has
+    /// sixty points of its own in the same steps.
+    pub fn exact(margin: f64) -> Self {
+        let step = |index: i64| index as f64 / 20.0;
+        let mut deltas: Vec<f64> = (-60..=60).map(step).collect();
+        let either = prior(&deltas, 0..121);
+        let better = prior(&deltas, 0..60);
+        let mut worse = 61..121;
+        if margin > 1.0 {
+            let first = (margin.ln() * 20.0).floor() as i64 + 1;
+            deltas.extend((0..60).map(|index| step(index + first)));
+            worse = 121..181;
+        }
+        let worse = prior(&deltas, worse);
+        Grid {
+            deltas,
+            worse,
+            better,
+            either,
+        }
+    }
+}
+
+fn prior(deltas: &[f64], points: Range<usize>) -> Prior {
+    let mut log_weights: Vec<f64> = deltas[points.clone()]
+        .iter()
+        .map(|delta| -delta * delta / (2.0 * SPREAD * SPREAD))
+        .collect();
+    let total = log_sum_exp(log_weights.iter().copied());
+    for weight in &mut log_weights {
+        *weight -= total;
+    }
+    Prior {
+        points,
+        log_weights,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn priors_sum_to_one_and_stay_on_their_side() {
+        for margin in [1.0, 1.05, 1.1, 2.0, 1e6] {
+            for grid in [Grid::tempered(margin), Grid::exact(margin)] {
+                for prior in [&grid.worse, &grid.better, &grid.either] {
+                    let total: f64 = prior.log_weights.iter().map(|weight| weight.exp()).sum();
+                    assert!((total - 1.0).abs() < 1e-12);
+                    assert_eq!(prior.points.len(), prior.log_weights.len());
+                }
+                let worse = &grid.deltas[grid.worse.points.clone()];
+                assert!(worse.iter().all(|delta| *delta > margin.ln()));
+                assert!(worse[0] <= margin.ln() + 0.1 + 1e-12);
+                assert!(
+                    grid.deltas[grid.better.points.clone()]
+                        .iter()
+                        .all(|delta| *delta < 0.0)
+                );
+            }
+        }
+    }
+}

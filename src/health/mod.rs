@@ -1,0 +1,84 @@
+//! Verdicts that stay true when everyone peeks every minute.
+//!
+//! Pure: no files, no clocks, no queries. [`assess`] makes a [`Report`] of
+//! [`Observations`] (definitions, and columns of minutes with exact counts); a
+//! service that asks every minute keeps a [`Monitor`]. [`Comparison`] is the
+//! test beneath, of one arm against another. The statistics, their sources and
+//! what proves them are in `docs/health.md`.
+//!
+//! ```
+//! use hotstove::health::{Arm, Comparison, Settings};
+//!
+//! let mut test = Comparison::new(Settings::default());
+//! for minute in 0..600 {
+//!     // 60 crashes in 1,000 hours of treatment, 40 in 1,000 of control.
+//!     test.add(minute, Arm::new(60.0, 1_000.0), Arm::new(40.0, 1_000.0));
+//! }
+//! assert!(test.first_alarm().is_some_and(|minute| minute < 240));
+//! let ratio = test.ratio(0.05);
+//! assert!(ratio.lower.is_some_and(|lower| lower > 1.0));
+//! ```
+
+mod assess;
+mod bets;
+mod blocks;
+mod checks;
+mod combined;
+mod ebh;
+mod exact;
+mod grid;
+mod guard;
+mod history;
+mod input;
+mod likelihood;
+mod logspace;
+mod monitor;
+mod null;
+mod rates;
+mod ratio;
+mod report;
+mod root;
+mod sequence;
+mod verdict;
+
+pub use combined::{Comparison, Evidence, Ratio, Settings, Watch};
+pub use input::{BranchData, Column, Observations, Options, Past, Units};
+pub use monitor::{Cell, Monitor, assess};
+pub use rates::{Window, adjusted, at_age, median, minute_of_adoption, rate};
+pub use report::{
+    BranchReport, Checks, CompletenessReport, EnrolmentReport, HistoryReport, MetricReport,
+    NullReport, Report, SampleRatioReport, Signal,
+};
+pub use verdict::{CheckVerdict, Verdict};
+
+/// Events and exposure of one arm in one minute (or summed over some).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Arm {
+    /// Events, such as crashes.
+    pub events: f64,
+    /// Exposure, such as usage hours; any unit, the same for both arms.
+    pub exposure: f64,
+}
+
+impl Arm {
+    /// Events at an exposure.
+    #[must_use]
+    pub const fn new(events: f64, exposure: f64) -> Self {
+        Arm { events, exposure }
+    }
+
+    pub(crate) fn add(&mut self, other: Arm) {
+        self.events += other.events;
+        self.exposure += other.exposure;
+    }
+
+    /// With 0 for what is negative, next to nothing or not a number, and 1e40 (beyond any
+    /// 128-bit count) for what is larger.
+    pub(crate) fn clean(self) -> Self {
+        let clean = |value: f64| if value > 1e-60 { value.min(1e40) } else { 0.0 };
+        Arm {
+            events: clean(self.events),
+            exposure: clean(self.exposure),
+        }
+    }
+}

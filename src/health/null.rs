@@ -1,0 +1,211 @@
+//! The null experiment: is the treatment really different from control?
+//!
+//! Two of the four signals have a state of their own: too identical, and dead
+//! branch. The other two (must-differ, equivalent) read confidence sequences.
+
+use super::logspace::{log_chance_of_a_draw, log_sum_exp};
+
+/// ln of the evidence at which two series are too identical: a thousand.
+const LOG_THRESHOLD: f64 = 6.907_755_278_982_137;
+/// Minutes with an even, positive number of events before that may alarm.
+const EVEN_MINUTES: u32 = 30;
+/// What is bet on "equal", as a share of the capital; the mean of three bettors.
+const BETS: [f64; 3] = [0.1, 0.5, 0.9];
+/// Minutes in a row in which control has exposure and a dead branch none.
+const SILENT_MINUTES: u32 = 60;
+
+/// Are two series of independent counts equal too often?
+///
+/// Given n = x_C + x_T, even and positive, P = C(n, n/2)·2⁻ⁿ bounds the chance
+/// of x_C = x_T at any share. A bet of κ on "equal" multiplies the capital by
+/// 1 − κ + κ/P or by 1 − κ; the product over all minutes is an e-process, and so
+/// is the mean over κ.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TooIdentical {
+    even: u32,
+    equal: u32,
+    /// ln of what the bettors won on equal minutes.
+    won: [f64; 3],
+    first_alarm: Option<u32>,
+}
+
+impl TooIdentical {
+    /// Adds a minute's counts, which must be whole numbers.
+    #[inline]
+    pub fn add(&mut self, minute: u32, treatment: f64, control: f64) {
+        let events = treatment + control;
+        let half = 0.5 * events;
+        // Beyond 2^53 a double no longer tells odd from even. No branch here: half
+        // of all minutes are odd, at random.
+        let even = half == (half as i64) as f64 && events < 9e15;
+        self.even += u32::from(even & (events > 0.0));
+        if treatment == control && even && events > 0.0 {
+            self.equal(minute, events);
+        }
+    }
+
+    #[cold]
+    fn equal(&mut self, minute: u32, events: f64) {
+        let gain = (-log_chance_of_a_draw(events)).exp();
+        self.equal += 1;
+        for (won, bet) in self.won.iter_mut().zip(BETS) {
+            *won += (1.0 - bet + bet * gain).ln();
+        }
+        let enough = self.even >= EVEN_MINUTES;
+        if self.first_alarm.is_none() && enough && self.log_e() >= LOG_THRESHOLD {
+            self.first_alarm = Some(minute);
+        }
+    }
+
+    /// log E of "these are the same events".
+    pub fn log_e(&self) -> f64 {
+        let unequal = f64::from(self.even - self.equal);
+        let capital = self.won.iter().zip(LOST);
+        log_sum_exp(capital.map(|(won, lost)| won + unequal * lost)) - 3f64.ln()
+    }
+
+    /// Minutes that said anything.
+    pub fn minutes(&self) -> u32 {
+        self.even
+    }
+
+    /// The first minute at which the evidence reached a thousand.
+    pub fn first_alarm(&self) -> Option<u32> {
+        self.first_alarm
+    }
+}
+
+/// ln(1 − κ) for [`BETS`].
+const LOST: [f64; 3] = [
+    -0.105_360_515_657_826_3,
+    -std::f64::consts::LN_2,
+    -std::f64::consts::LN_10,
+];
+
+/// Does a branch live at all?
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pulse {
+    /// Exposed minutes of control in a row without one of this branch.
+    silent: u32,
+    last: u32,
+    /// The minute after which nothing came; where the run began.
+    since: u32,
+    alive: bool,
+    first_alarm: Option<u32>,
+}
+
+impl Pulse {
+    /// Adds a minute's exposures; minutes where both are 0 may be left out.
+    #[inline]
+    pub fn add(&mut self, minute: u32, treatment: f64, control: f64) {
+        if treatment > 0.0 {
+            (self.silent, self.alive, self.first_alarm) = (0, true, None);
+            return;
+        }
+        if control <= 0.0 {
+            self.silent = 0;
+            return;
+        }
+        if self.silent > 0 && self.last + 1 == minute {
+            self.silent += 1;
+        } else {
+            (self.silent, self.since) = (1, minute);
+        }
+        self.last = minute;
+        if self.silent >= SILENT_MINUTES && self.first_alarm.is_none() {
+            self.first_alarm = Some(minute);
+        }
+    }
+
+    /// The minute at which the branch was found dead, unless it came back.
+    pub fn found_dead(&self) -> Option<u32> {
+        self.first_alarm
+    }
+
+    /// Where the silence began, and whether there was life before it.
+    pub fn silence(&self) -> (u32, bool) {
+        (self.since, self.alive)
+    }
+}
+
+/// The chance that none of `others` enrolments fell on a branch of this share,
+/// were the split as planned, as a logarithm.
+pub fn log_chance_of_none(share: f64, others: f64) -> f64 {
+    if share >= 1.0 {
+        return if others > 0.0 { -1e9 } else { 0.0 };
+    }
+    others * (-share).ln_1p()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirrored_series_is_found_with_its_thirtieth_minute() {
+        let mut same = TooIdentical::default();
+        for minute in 0..60 {
+            same.add(minute, 10.0, 10.0);
+        }
+        assert_eq!(same.first_alarm(), Some(29));
+        // About 1.7 nats a minute at 20 events a minute.
+        let a_minute = same.log_e() / 60.0;
+        assert!((1.6..1.8).contains(&a_minute), "{a_minute}");
+    }
+
+    #[test]
+    fn busy_independent_series_are_not() {
+        let mut state = 7_u64;
+        let mut coin = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            f64::from((state >> 33) as u32 % 9)
+        };
+        let mut test = TooIdentical::default();
+        for minute in 0..20_160 {
+            test.add(minute, coin(), coin());
+        }
+        assert_eq!(test.first_alarm(), None);
+        assert!(test.log_e().is_finite() && test.minutes() > 9_000);
+    }
+
+    #[test]
+    fn odd_minutes_say_nothing() {
+        let mut test = TooIdentical::default();
+        test.add(0, 3.0, 4.0);
+        assert_eq!((test.minutes(), test.log_e()), (0, 0.0));
+        test.add(1, 1e15, 1e15);
+        test.add(2, 1e16, 1e16);
+        assert_eq!(test.minutes(), 1);
+        assert!(test.log_e().is_finite());
+    }
+
+    #[test]
+    fn a_branch_is_dead_after_an_hour_and_may_come_back() {
+        let mut pulse = Pulse::default();
+        for minute in 0..59 {
+            pulse.add(minute, 0.0, 1.0);
+        }
+        assert_eq!(pulse.found_dead(), None);
+        pulse.add(59, 0.0, 1.0);
+        assert_eq!(
+            (pulse.found_dead(), pulse.silence()),
+            (Some(59), (0, false))
+        );
+        pulse.add(60, 2.0, 1.0);
+        assert_eq!(pulse.found_dead(), None);
+        for minute in (61..300).step_by(2) {
+            pulse.add(minute, 0.0, 1.0);
+        }
+        assert_eq!(pulse.found_dead(), None, "not in a row");
+    }
+
+    #[test]
+    fn enrolments_that_never_come() {
+        assert!(log_chance_of_none(0.5, 4.0) > 0.05f64.ln());
+        assert!(log_chance_of_none(0.5, 5.0) < 0.05f64.ln());
+        assert_eq!(log_chance_of_none(1.0, 0.0), 0.0);
+        assert!(log_chance_of_none(1.0, 1.0).is_finite());
+    }
+}

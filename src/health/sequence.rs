@@ -1,0 +1,82 @@
+//! The confidence sequence: every ratio the data do not speak against.
+//!
+//! At level 1 − α it is the connected set around the estimate of all δ = ln r
+//! whose evidence "the ratio is not e^δ" stays below 1/α. It may be looked at
+//! at every minute: the chance that it ever leaves out the true ratio is at
+//! most α.
+
+/// ln of the largest ratio looked at, a million; a bound beyond it is none.
+pub const FARTHEST: f64 = 13.815_510_557_964_274;
+
+/// Precision of a bound, in ln r.
+const TOLERANCE: f64 = 1e-10;
+
+/// The ends of the set around `estimate` (or around `second`, a second
+/// estimate, should the first itself be spoken against) where `apart`, the
+/// log-evidence against a log-ratio, stays below `limit`; `width` is a guess
+/// of how far they are. None where an end is
+/// not reached, or where every estimate is spoken against.
+pub fn around(
+    estimate: f64,
+    second: Option<f64>,
+    width: f64,
+    limit: f64,
+    mut apart: impl FnMut(f64) -> f64,
+) -> (Option<f64>, Option<f64>) {
+    let over = |delta: f64, apart: &mut dyn FnMut(f64) -> f64| apart(delta) - limit;
+    let estimate = estimate.clamp(-FARTHEST, FARTHEST);
+    let mut start = estimate;
+    if over(start, &mut apart) >= 0.0 {
+        // The halves disagree; look between their estimates.
+        let second = second.unwrap_or(estimate).clamp(-FARTHEST, FARTHEST);
+        let between = (1..=32).map(|step| estimate + (second - estimate) * f64::from(step) / 32.0);
+        let best = between.min_by(|left, right| apart(*left).total_cmp(&apart(*right)));
+        start = best.unwrap_or(estimate);
+        if over(start, &mut apart) >= 0.0 {
+            return (None, None);
+        }
+    }
+    let mut end = |side: f64| {
+        let mut inside = start;
+        let mut step = width.clamp(1e-6, 1.0);
+        loop {
+            let next = (inside + side * step).clamp(-FARTHEST, FARTHEST);
+            if next == inside {
+                return None;
+            }
+            if over(next, &mut apart) >= 0.0 {
+                let root =
+                    super::root::between(inside.min(next), inside.max(next), TOLERANCE, |delta| {
+                        over(delta, &mut apart)
+                    });
+                return Some(root);
+            }
+            (inside, step) = (next, step * 1.6);
+        }
+    };
+    (end(-1.0), end(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_of_a_parabola() {
+        let (lower, upper) = around(0.1, None, 0.02, 3.0, |delta| {
+            50.0 * (delta - 0.1) * (delta - 0.1)
+        });
+        let half_width = (3.0f64 / 50.0).sqrt();
+        assert!((lower.unwrap() - (0.1 - half_width)).abs() < 1e-9);
+        assert!((upper.unwrap() - (0.1 + half_width)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_bound_that_is_not_reached_is_none() {
+        assert_eq!(around(0.0, None, 0.02, 3.0, |_| 0.0), (None, None));
+        let (lower, upper) = around(f64::INFINITY, None, 0.02, 3.0, |delta| 2.0 - delta);
+        assert!((lower.unwrap() + 1.0).abs() < 1e-9);
+        assert_eq!(upper, None);
+        assert_eq!(around(0.0, Some(1.0), 0.02, 3.0, |_| 5.0), (None, None));
+    }
+}

@@ -1,0 +1,210 @@
+//! The default test against its definition, walked plainly: no bins, no looks
+//! left out, no sums carried over from one minute to the next.
+
+use hotstove::health::{Arm, Comparison, Settings, Watch};
+
+#[path = "support/random.rs"]
+mod random;
+
+use random::Random;
+
+const LOG_20: f64 = 2.995_732_273_553_991;
+
+fn log_sum_exp(terms: &[f64]) -> f64 {
+    let highest = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    highest
+        + terms
+            .iter()
+            .map(|it| (it - highest).exp())
+            .sum::<f64>()
+            .ln()
+}
+
+/// Half (a), for "worse": every minute's S(δ) by its formula.
+fn tempered(minutes: &[(Arm, Arm)], margin: f64) -> Vec<f64> {
+    let deltas: Vec<f64> = (0..200)
+        .map(|index| 0.05 + 0.1 * f64::from(index))
+        .filter(|delta| *delta > margin.ln())
+        .take(30)
+        .collect();
+    let prior: Vec<f64> = deltas.iter().map(|delta| -2.0 * delta * delta).collect();
+    let total = log_sum_exp(&prior);
+    let mut scores = vec![0.0; deltas.len()];
+    let mut log_e = Vec::new();
+    for (t, c) in minutes {
+        let n = t.events + c.events;
+        if n > 0.0 && t.exposure > 0.0 && c.exposure > 0.0 {
+            let p = t.exposure / (t.exposure + c.exposure);
+            let at = |delta: f64| t.events * delta - n * (p * delta.exp_m1()).ln_1p();
+            for (score, delta) in scores.iter_mut().zip(&deltas) {
+                *score += (at(*delta) - at(margin.ln())) / 80.0;
+            }
+        }
+        let terms: Vec<f64> = scores
+            .iter()
+            .zip(&prior)
+            .map(|(s, p)| s + p - total)
+            .collect();
+        log_e.push(log_sum_exp(&terms));
+    }
+    log_e
+}
+
+/// Half (b), for "worse": the bets on the blocks' differences.
+fn blocks(minutes: &[(Arm, Arm)], margin: f64) -> Vec<f64> {
+    let (mut events, mut exposure) = (0.0, 0.0);
+    let (mut start, mut expected) = (0, [0.0; 2]);
+    let mut differences: Vec<f64> = Vec::new();
+    let mut spread = 1.0;
+    let mut log_e = Vec::new();
+    for (at, (t, c)) in minutes.iter().enumerate() {
+        if exposure > 0.0 {
+            expected[0] += t.exposure * events / exposure;
+            expected[1] += c.exposure * events / exposure;
+        }
+        events += t.events + c.events;
+        exposure += t.exposure + c.exposure;
+        if at + 1 - start >= 30 && expected[0] >= 10.0 && expected[1] >= 160.0 {
+            let (mut a, mut b, mut hours) = (0.0, 0.0, [0.0; 2]);
+            let mut from = start;
+            while from <= at {
+                let to = at.min(from / 60 * 60 + 59);
+                let sum = |arm: fn(&(Arm, Arm)) -> f64| -> f64 {
+                    minutes[from..=to].iter().map(arm).sum()
+                };
+                let (e_t, e_c) = (sum(|it| it.0.exposure), sum(|it| it.1.exposure));
+                if e_t > 0.0 && e_c > 0.0 {
+                    a += sum(|it| it.0.events) * e_c / (e_t + e_c);
+                    b += sum(|it| it.1.events) * e_t / (e_t + e_c);
+                }
+                hours = [hours[0] + e_t, hours[1] + e_c];
+                from = to + 1;
+            }
+            if differences.is_empty() {
+                let larger = hours[0].max(hours[1]) / (hours[0] + hours[1]);
+                spread = (expected[0].min(expected[1]) * larger).sqrt();
+            }
+            differences.push(2.0 * (a - margin * b) / (1.0 + margin));
+            (start, expected) = (at + 1, [0.0; 2]);
+        }
+        let weight = |bettor: i32| 0.5f64.sqrt().powi(bettor);
+        let total: f64 = (0..8).map(weight).sum();
+        let terms: Vec<f64> = (0..8)
+            .map(|bettor| {
+                let lambda = 2f64.powi(bettor - 7) / spread;
+                let gain = |d: &f64| (2.0 / (1.0 + (-2.0 * lambda * d).exp())).ln();
+                differences.iter().map(gain).sum::<f64>() + (weight(bettor) / total).ln()
+            })
+            .collect();
+        log_e.push(log_sum_exp(&terms));
+    }
+    log_e
+}
+
+fn release(random: &mut Random, minutes: usize) -> Vec<(Arm, Arm)> {
+    let share = [0.02, 0.3, 0.5, 0.9][random.below(4) as usize];
+    let scale = [3.0, 20.0, 400.0][random.below(3) as usize];
+    let ratio = [1.0, 1.0, 1.3, 2.0, 8.0][random.below(5) as usize];
+    (0..minutes)
+        .map(|at| {
+            let share = if random.unit() < 0.02 {
+                0.0
+            } else {
+                share * (0.8 + 0.2 * random.unit())
+            };
+            let exposure = scale * (1.2 + (at as f64 / 200.0).sin());
+            let arm = |random: &mut Random, share: f64, ratio: f64| {
+                Arm::new(
+                    random.count(exposure * share * ratio, 2.0),
+                    exposure * share,
+                )
+            };
+            (arm(random, share, ratio), arm(random, 1.0 - share, 1.0))
+        })
+        .collect()
+}
+
+#[test]
+fn every_look_agrees_with_the_definition() {
+    let mut random = Random::new(20);
+    let mut alarms = 0;
+    for round in 0..60 {
+        let margin = [1.0, 1.0, 1.1, 1.5][round % 4];
+        let minutes = release(&mut random, 700);
+        let halves = tempered(&minutes, margin)
+            .into_iter()
+            .zip(blocks(&minutes, margin));
+        let plain: Vec<f64> = halves
+            .map(|(a, b)| log_sum_exp(&[a, b]) - 2f64.ln())
+            .collect();
+        let first = plain.iter().position(|log_e| *log_e >= LOG_20);
+        let settings = Settings {
+            watch: Watch::Worse,
+            margin,
+            ..Settings::default()
+        };
+        let mut test = Comparison::new(settings);
+        for (at, (treatment, control)) in (0..).zip(&minutes) {
+            test.add(at, *treatment, *control);
+            if at % 97 == 0 {
+                let (actual, expected) = (test.evidence().worse, plain[at as usize]);
+                assert!(
+                    (actual - expected).abs() < 1e-8,
+                    "{round} {at}: {actual} {expected}"
+                );
+            }
+        }
+        assert_eq!(
+            test.first_alarm(),
+            first.map(|at| at as u32),
+            "round {round}"
+        );
+        alarms += usize::from(first.is_some());
+    }
+    assert!((10..60).contains(&alarms), "{alarms} alarms");
+}
+
+#[test]
+fn minutes_without_data_may_be_left_out() {
+    let mut random = Random::new(21);
+    for _ in 0..20 {
+        let minutes = release(&mut random, 600);
+        let mut dense = Comparison::new(Settings::default());
+        let mut sparse = Comparison::new(Settings::default());
+        for (at, (treatment, control)) in (0..).zip(&minutes) {
+            if at % 5 < 2 && at > 0 {
+                dense.add(at, Arm::default(), Arm::default());
+            } else {
+                dense.add(at, *treatment, *control);
+                sparse.add(at, *treatment, *control);
+            }
+        }
+        dense.pass(700);
+        sparse.pass(650);
+        sparse.pass(700);
+        assert_eq!(dense.evidence(), sparse.evidence());
+        assert_eq!(dense.first_alarm(), sparse.first_alarm());
+        assert_eq!(dense.ratio(0.05), sparse.ratio(0.05));
+    }
+}
+
+#[test]
+fn sequences_widen_with_confidence() {
+    let mut random = Random::new(22);
+    for _ in 0..10 {
+        let minutes = release(&mut random, 700);
+        let mut test = Comparison::new(Settings::default());
+        for (at, (treatment, control)) in (0..).zip(&minutes) {
+            test.add(at, *treatment, *control);
+        }
+        let wide = test.ratio(0.01);
+        let narrow = test.ratio(0.2);
+        if let (Some(wide), Some(narrow)) = (wide.upper, narrow.upper) {
+            assert!(wide > narrow);
+        }
+        if let (Some(wide), Some(narrow)) = (wide.lower, narrow.lower) {
+            assert!(wide < narrow);
+        }
+        assert!(test.evidence().either.is_finite());
+    }
+}
