@@ -346,9 +346,19 @@ fn long_lives_by_the_ten_thousand() {
 #[test]
 #[ignore = "minutes: cargo test --release --lib engine::tests::crash::long_three -- --ignored --nocapture"]
 fn long_three_steps_with_a_second_death() {
-    for options in [small(), tiny(), buffered()] {
-        explore_all(0..=3, &options, DEEP);
-    }
+    explore_all(0..=3, &small(), DEEP);
+}
+
+#[test]
+#[ignore = "minutes: as above"]
+fn long_three_steps_of_a_log_that_is_full_at_once() {
+    explore_all(0..=3, &tiny(), DEEP);
+}
+
+#[test]
+#[ignore = "minutes: as above"]
+fn long_three_steps_buffered() {
+    explore_all(0..=3, &buffered(), DEEP);
 }
 
 #[test]
