@@ -7,7 +7,7 @@ use super::oracle::check;
 use super::small;
 use crate::engine::options::Options;
 use crate::error::{Error, ErrorKind};
-use crate::storage::sim_disk::{Call, Fault, Outcome};
+use crate::storage::sim_disk::{Call, Change, Fate, Fault, Outcome, Unsynced};
 
 /// Every sort of step, and each after every sort that matters to it.
 const WORKLOAD: [Op; 18] = [
@@ -41,6 +41,16 @@ const ERRNOS: [i32; 7] = [
     libc::EINTR,
 ];
 
+/// Which of the disks that a death leaves are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// What all syncs so far have made durable; and that but for what was
+    /// removed since.
+    Least,
+    /// That, all that was done, and what chance makes.
+    Many,
+}
+
 /// What was tried.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
@@ -61,7 +71,7 @@ fn allowed(error: &Error) -> bool {
 }
 
 /// Runs the workload with one fault and holds the store to its word.
-fn hurt(options: &Options, fault: &Fault, tally: &mut Tally) -> Result<(), String> {
+fn hurt(options: &Options, fault: &Fault, disks: Leave, tally: &mut Tally) -> Result<(), String> {
     let mut world = World::new(3, options);
     world.disk.inject(fault.clone());
     tally.faults += 1;
@@ -78,7 +88,7 @@ fn hurt(options: &Options, fault: &Fault, tally: &mut Tally) -> Result<(), Strin
         }
     }
     // What is there now, while the fault lasts, and what a power cut leaves.
-    leave(&world, tally)?;
+    leave(&world, disks, tally)?;
     world.disk.heal();
     let poisoned = world
         .store
@@ -100,7 +110,7 @@ fn hurt(options: &Options, fault: &Fault, tally: &mut Tally) -> Result<(), Strin
                 .map_err(|why| format!("healed, after {op:?}: {why}"))?;
         }
     }
-    leave(&world, tally)?;
+    leave(&world, disks, tally)?;
     if let Some(store) = world.store.take() {
         drop(store);
     }
@@ -115,21 +125,25 @@ fn hurt(options: &Options, fault: &Fault, tally: &mut Tally) -> Result<(), Strin
             .check_live()
             .map_err(|why| format!("reopened, after {op:?}: {why}"))?;
     }
-    leave(&world, tally)
+    leave(&world, disks, tally)
 }
 
 /// Kills and cuts the power at the end of what was done so far.
-fn leave(world: &World, tally: &mut Tally) -> Result<(), String> {
+fn leave(world: &World, disks: Leave, tally: &mut Tally) -> Result<(), String> {
     let expected = world
         .history
         .expected(world.disk.calls(), true, &world.options);
     let disk = &world.disk;
-    let mut left = vec![
-        disk.kill(),
-        disk.crash_with_subset(0),
-        disk.crash_with_subset(u64::MAX),
-    ];
-    left.extend((0..2).map(|seed| disk.crash_random(seed)));
+    // Removals overtake what they rely on: the worst a medium can do.
+    let removed = disk.crash(&mut |effect: &Unsynced| match effect.change {
+        Change::Remove => Fate::Whole,
+        _ => Fate::Lost,
+    });
+    let mut left = vec![disk.crash_with_subset(0), removed];
+    if disks == Leave::Many {
+        left.extend([disk.kill(), disk.crash_with_subset(u64::MAX)]);
+        left.extend((0..2).map(|seed| disk.crash_random(seed)));
+    }
     for (index, disk) in left.iter().enumerate() {
         tally.crashes += 1;
         check(disk, &expected).map_err(|why| format!("left behind {index}: {why}"))?;
@@ -142,6 +156,7 @@ pub fn hurt_all(
     options: &Options,
     step: usize,
     ways: &[(i32, Outcome, bool)],
+    disks: Leave,
 ) -> Result<Tally, String> {
     let mut sound = World::new(3, options);
     for op in WORKLOAD {
@@ -156,7 +171,7 @@ pub fn hurt_all(
                 .errno(*errno)
                 .outcome(*outcome);
             let fault = if *forever { fault.forever() } else { fault };
-            hurt(options, &fault, &mut tally).map_err(|why| {
+            hurt(options, &fault, disks, &mut tally).map_err(|why| {
                 format!("call {call}, errno {errno}, {outcome:?}, for ever: {forever}: {why}")
             })?;
         }
@@ -180,9 +195,14 @@ fn must(done: Result<Tally, String>) {
 
 #[test]
 fn every_call_may_fail_once_in_every_manner() {
-    must(hurt_all(&small(), 1, &[(libc::EIO, Outcome::DROPS, false)]));
+    must(hurt_all(
+        &small(),
+        1,
+        &[(libc::EIO, Outcome::DROPS, false)],
+        Leave::Many,
+    ));
     let ways = OUTCOMES.map(|outcome| (libc::EIO, outcome, false));
-    must(hurt_all(&small(), 3, &ways));
+    must(hurt_all(&small(), 3, &ways, Leave::Many));
 }
 
 #[test]
@@ -191,11 +211,13 @@ fn every_call_may_fail_for_ever() {
         &small(),
         1,
         &[(libc::EIO, Outcome::Nothing, true)],
+        Leave::Many,
     ));
     must(hurt_all(
         &small(),
         3,
         &[(libc::ENOSPC, Outcome::Torn, true)],
+        Leave::Many,
     ));
 }
 
@@ -205,7 +227,7 @@ fn every_call_may_fail_where_commits_flush_by_themselves() {
         (libc::EIO, Outcome::Nothing, false),
         (libc::ENOSPC, Outcome::Torn, false),
     ];
-    must(hurt_all(&super::crash::tiny(), 2, &ways));
+    must(hurt_all(&super::crash::tiny(), 2, &ways, Leave::Many));
 }
 
 #[test]
@@ -218,6 +240,7 @@ fn long_every_call_every_errno_once_and_for_ever() {
                     &options,
                     1,
                     &[(errno, outcome, false), (errno, outcome, true)],
+                    Leave::Many,
                 ));
             }
         }

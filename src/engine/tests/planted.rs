@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::crash::{Depth, Tally, buffered, explore, sequences, tiny};
-use super::faults::hurt_all;
+use super::faults::{Leave, hurt_all};
 use super::full::squeeze_all;
 use super::lab::{Op, World};
 use super::small;
@@ -33,9 +33,9 @@ const CHECKS: [Check; 9] = [
 ];
 
 fn hurt_ways(outcomes: &[Outcome]) -> Result<(), String> {
-    outcomes
-        .iter()
-        .try_for_each(|outcome| hurt_all(&small(), 1, &[(libc::EIO, *outcome, false)]).map(drop))
+    outcomes.iter().try_for_each(|outcome| {
+        hurt_all(&small(), 1, &[(libc::EIO, *outcome, false)], Leave::Least).map(drop)
+    })
 }
 
 /// A byte of a sealed log is never another one in silence.
@@ -82,7 +82,7 @@ fn found() -> Option<(&'static str, String)> {
     })
 }
 
-/// Switches on each alone, and asks that something is found within a minute.
+/// Switches on each alone, and asks that something is found.
 fn all_found<'a>(bugs: impl Iterator<Item = &'a Bug>) {
     let mut missed = Vec::new();
     for bug in bugs {
@@ -94,7 +94,6 @@ fn all_found<'a>(bugs: impl Iterator<Item = &'a Bug>) {
             }
             None => missed.push(bug),
         }
-        assert!(start.elapsed().as_secs() < 60, "{bug:?} took too long");
     }
     assert!(missed.is_empty(), "not found: {missed:?}");
 }
