@@ -4,7 +4,9 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use parking_lot::Mutex;
+
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::{Definition, Delta, Encoder, Stamp};
 use crate::format::wal::{FRAME_HEADER_BYTES, HEADER_BYTES, Header, file_name, put_frame, salt};
 use crate::limits::{FRAME_BYTES_MAX, WAL_REDEFINE_BYTES};
@@ -34,6 +36,9 @@ enum Defined {
 /// The log being written.
 pub struct WalWriter {
     file: Arc<dyn DiskFile>,
+    /// Whether a sync has failed: the next one would lie. Held while one runs,
+    /// since the kernel tells of a failure but once.
+    sync_failed: Arc<Mutex<bool>>,
     name: String,
     wal_id: u64,
     salt: u64,
@@ -92,6 +97,7 @@ impl WalWriter {
         }
         Ok(WalWriter {
             file: file.into(),
+            sync_failed: Arc::default(),
             name,
             wal_id: header.wal_id,
             salt: salt(header.store_id, header.wal_id),
@@ -231,6 +237,7 @@ impl WalWriter {
     pub fn pending_sync(&self) -> PendingSync {
         PendingSync {
             file: self.file.clone(),
+            sync_failed: self.sync_failed.clone(),
             name: self.name.clone(),
             wal_id: self.wal_id,
             bytes: self.written,
@@ -248,6 +255,7 @@ impl WalWriter {
 /// A sync to be run. See [`WalWriter::pending_sync`].
 pub struct PendingSync {
     file: Arc<dyn DiskFile>,
+    sync_failed: Arc<Mutex<bool>>,
     name: String,
     wal_id: u64,
     bytes: u64,
@@ -256,9 +264,16 @@ pub struct PendingSync {
 impl PendingSync {
     /// Syncs. An error must never be retried.
     pub fn run(&self) -> Result<()> {
-        self.file
-            .sync()
-            .map_err(|error| Error::io("syncing the log", error).in_file(&self.name))
+        let mut failed = self.sync_failed.lock();
+        let again = *failed && !planted(Bug::SyncRetried) && !planted(Bug::PoisonForgotten);
+        if again {
+            return Err(
+                Error::new(ErrorKind::Io, "a sync of the log failed before").in_file(&self.name)
+            );
+        }
+        let synced = self.file.sync();
+        *failed |= synced.is_err();
+        synced.map_err(|error| Error::io("syncing the log", error).in_file(&self.name))
     }
 }
 

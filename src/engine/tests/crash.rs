@@ -7,14 +7,18 @@
 
 use std::collections::HashSet;
 
-use super::lab::{Expected, History, OPS, Op, World, check, open_with};
+use super::lab::{Expected, History, OPS, Op, World, open_with};
+use super::oracle::check;
 use super::small;
 use crate::engine::options::{Durability, Options};
 use crate::format::published;
-use crate::storage::sim_disk::{Change, Fate, Filler, Recorded, SimDisk, Tear, Unsynced};
+use crate::storage::sim_disk::{Change, Fate, Filler, Random, Recorded, SimDisk, Tear, Unsynced};
 
 /// Of more effects than these not every subset is tried.
 const EFFECTS_MAX: usize = 10;
+
+/// More would not fit the sums by which batches are told apart.
+const BATCHES_MAX: usize = 20;
 
 /// What was looked at.
 #[derive(Clone, Copy, Debug, Default)]
@@ -202,6 +206,49 @@ pub fn explore(
     Ok(())
 }
 
+/// One long life with many deaths, all of it from the seed.
+fn live_and_die(seed: u64, options: &Options) -> Result<u64, String> {
+    let mut random = Random::new(seed);
+    let mut world = World::new(seed, options);
+    let mut deaths = 0;
+    for _ in 0..40 {
+        if random.percent(30) {
+            let calls = world.disk.calls() + random.below(40);
+            world.disk.crash_after_call(calls);
+        }
+        let op = OPS[random.below(OPS.len() as u64) as usize];
+        let writes = [Op::Commit, Op::Late].contains(&op);
+        if writes && world.sent() == BATCHES_MAX {
+            continue;
+        }
+        if world.run(op).is_ok() {
+            world.check_live()?;
+            continue;
+        }
+        deaths += 1;
+        let cut = random.percent(60);
+        let expected = world.history.expected(world.disk.calls(), cut, options);
+        let disk = match cut {
+            true => world.disk.crash_random(random.bits()),
+            false => world.disk.kill(),
+        };
+        check(&disk.kill(), &expected).map_err(|why| format!("{op:?}, death {deaths}: {why}"))?;
+        world = world.reborn(disk);
+    }
+    Ok(deaths)
+}
+
+pub fn live_all(seeds: std::ops::Range<u64>) -> Result<(), String> {
+    let mut deaths = 0;
+    for seed in seeds.clone() {
+        for options in [small(), tiny()] {
+            deaths += live_and_die(seed, &options).map_err(|why| format!("seed {seed}: {why}"))?;
+        }
+    }
+    eprintln!("seeds {seeds:?}: {deaths} deaths");
+    Ok(())
+}
+
 /// All workloads of exactly `length` steps.
 pub fn sequences(length: u32) -> impl Iterator<Item = Vec<Op>> {
     let count = OPS.len();
@@ -284,11 +331,34 @@ fn buffered_commits_lose_a_suffix_at_most() {
 }
 
 #[test]
+fn long_lives_of_many_deaths_lose_nothing() {
+    live_all(0..40).unwrap();
+}
+
+#[test]
+#[ignore = "minutes: cargo test --release --lib engine::tests::crash::long_lives -- --ignored --nocapture"]
+fn long_lives_by_the_ten_thousand() {
+    let from: u64 = std::env::var("SEED").map_or(1_000, |seed| seed.parse().unwrap());
+    let count: u64 = std::env::var("SEEDS").map_or(10_000, |count| count.parse().unwrap());
+    live_all(from..from + count).unwrap();
+}
+
+#[test]
 #[ignore = "minutes: cargo test --release --lib engine::tests::crash::long_three -- --ignored --nocapture"]
 fn long_three_steps_with_a_second_death() {
-    for options in [small(), tiny(), buffered()] {
-        explore_all(0..=3, &options, DEEP);
-    }
+    explore_all(0..=3, &small(), DEEP);
+}
+
+#[test]
+#[ignore = "minutes: as above"]
+fn long_three_steps_of_a_log_that_is_full_at_once() {
+    explore_all(0..=3, &tiny(), DEEP);
+}
+
+#[test]
+#[ignore = "minutes: as above"]
+fn long_three_steps_buffered() {
+    explore_all(0..=3, &buffered(), DEEP);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The medium fills up: at every size, typed errors, reads go on, nothing
 //! acknowledged is lost, and writes resume by themselves once there is room.
 
-use super::lab::{Op, World, check};
+use super::lab::{Op, World};
+use super::oracle::check;
 use super::small;
 use crate::engine::options::Options;
 use crate::error::ErrorKind;

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
+use super::oracle::check;
 use super::{METRICS, Model, Write, apply, batch, cells, minute, name};
 use crate::engine::backup::backup_to;
 use crate::engine::options::{Durability, Options};
-use crate::engine::reader::Reader;
 use crate::engine::store::Store;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{MINUTES_PER_BUCKET, MINUTES_PER_DAY};
@@ -158,7 +158,8 @@ pub fn open_with(disk: &SimDisk, options: &Options) -> Result<Store> {
     Ok(store)
 }
 
-fn send(store: &Store, index: usize, late: bool) -> Result<crate::Receipt> {
+/// Commits the batch at `index`.
+pub fn send(store: &Store, index: usize, late: bool) -> Result<crate::Receipt> {
     let mut batch = batch(store, &writes(index, late));
     batch.stamp(&name("source"), index as u64 + 1);
     store.commit(batch)
@@ -181,6 +182,28 @@ impl World {
             store: None,
             history: History::default(),
         }
+    }
+
+    /// The same client before another disk, left behind by a process that died.
+    pub fn reborn(&self, disk: SimDisk) -> Self {
+        let mut world = World::new(0, &self.options);
+        world.disk = disk;
+        world.history = self.history.clone();
+        let History {
+            opened,
+            batches,
+            floors,
+            barriers,
+            ..
+        } = &mut world.history;
+        // Calls are counted anew.
+        *opened = opened.map(|_| 0);
+        barriers.clear();
+        for asked in batches.iter_mut().chain(floors) {
+            asked.at = 0;
+            asked.granted = asked.granted.map(|_| 0);
+        }
+        world
     }
 
     /// Opens the store; from what it finds the client learns what was applied.
@@ -340,77 +363,4 @@ impl World {
         }
         Ok(())
     }
-}
-
-/// The oracle: what must hold of a disk that a process left behind.
-pub fn check(disk: &SimDisk, expected: &Expected) -> Result<(), String> {
-    let say = |doing: &'static str| move |error: Error| format!("{doing}: {error}");
-    let seen = match Reader::open_on(Arc::new(disk.read_only())) {
-        Err(error) if error.kind() == ErrorKind::NotAStore && !expected.opened => None,
-        Err(error) => return Err(format!("a reader is refused: {error}")),
-        Ok(reader) => {
-            let found = reader.verify().map_err(say("verifying"))?;
-            if !found.is_sound() || !reader.warnings().is_empty() {
-                return Err(format!(
-                    "damage: {:?} {:?}",
-                    found.damage,
-                    reader.warnings()
-                ));
-            }
-            Some(cells(&reader.snapshot().map_err(say("reading"))?).map_err(say("reading"))?)
-        }
-    };
-    let store = open_with(disk, &expected.options).map_err(say("opening"))?;
-    let recovered = cells(&store.snapshot()).map_err(say("reading what was recovered"))?;
-    if seen.is_some_and(|seen| seen != recovered) {
-        return Err("a reader and a writer recover differently".to_owned());
-    }
-    let count = store.committed_offset("source").unwrap_or(0) as usize;
-    if !(expected.least..=expected.most).contains(&count) {
-        let Expected { least, most, .. } = expected;
-        return Err(format!("{count} batches, not {least} to {most}"));
-    }
-    let floor = store.snapshot().state.floor;
-    if !expected.floors.contains(&floor) {
-        return Err(format!("floor {floor}, not one of {:?}", expected.floors));
-    }
-    let wanted = model(&expected.kinds, count, floor);
-    if recovered != wanted {
-        return Err(format!("recovered {recovered:?}, not {wanted:?}"));
-    }
-    // Sent again, twice: each counts once, and what is answered is durable.
-    let all = expected.most;
-    for round in 0..2 {
-        for (index, late) in expected.kinds.iter().take(all).enumerate() {
-            let receipt = send(&store, index, *late).map_err(say("sending again"))?;
-            if receipt.already_applied != (index < count || round > 0) {
-                return Err(format!("batch {index}: {receipt:?} of {count}"));
-            }
-        }
-    }
-    let wanted = model(&expected.kinds, all, floor);
-    if cells(&store.snapshot()).map_err(say("reading"))? != wanted {
-        return Err("sums differ after all was sent again".to_owned());
-    }
-    if expected.options.durability != Durability::Sync {
-        store.sync().map_err(say("syncing"))?;
-    }
-    let cut = disk.crash_with_subset(0);
-    drop(store);
-    for (disk, what) in [
-        (&cut, "a power cut after"),
-        (&disk.kill(), "the close after"),
-    ] {
-        let reader = Reader::open_on(Arc::new(disk.read_only()))
-            .map_err(|error| format!("{what} recovery: {error}"))?;
-        let snapshot = reader.snapshot().map_err(say("reading"))?;
-        let seen = cells(&snapshot).map_err(say("reading"))?;
-        if seen != wanted || !reader.warnings().is_empty() {
-            let warnings = reader.warnings();
-            return Err(format!(
-                "{what} recovery left {seen:?}, not {wanted:?} {warnings:?}"
-            ));
-        }
-    }
-    Ok(())
 }
