@@ -140,6 +140,8 @@ impl Monitor {
         report.events = self.amount(branch, metric);
         report.exposure = exposure.and_then(|it| self.amount(branch, it));
         report.rate = rate_of(report.events, report.exposure);
+        let now = |branch: usize| self.rate_now(branch, metric, exposure?);
+        report.rate_now = now(branch);
         if definition.role() == Role::Enrolment {
             report.verdict = self.enrolment_verdict(own, invalid);
             return report;
@@ -151,6 +153,7 @@ impl Monitor {
         report.control_events = self.amount(control, metric);
         report.control_exposure = exposure.and_then(|it| self.amount(control, it));
         report.control_rate = rate_of(report.control_events, report.control_exposure);
+        report.control_rate_now = now(control);
         let Some((pair, look)) = found else {
             report.note = Some("it has no exposure metric to be a rate of".into());
             report.verdict = if invalid {
@@ -290,6 +293,16 @@ impl Monitor {
         }
     }
 
+    /// The rate of the last hour before the present.
+    fn rate_now(&self, branch: usize, metric: usize, exposure: usize) -> Option<f64> {
+        let sum = |metric: usize| {
+            let units = self.recent[branch * self.metrics.len() + metric].sum(self.as_of);
+            let decimals = self.metrics[metric].kind.decimals();
+            Decimal { units, decimals }.to_f64()
+        };
+        rates::rate(sum(metric), sum(exposure))
+    }
+
     /// The exact total of a series; none where it has no cell.
     pub(super) fn amount(&self, branch: usize, metric: usize) -> Option<Decimal> {
         let total = self.branches[branch].totals[metric];
@@ -327,6 +340,8 @@ impl MetricReport {
             control_events: None,
             control_exposure: None,
             control_rate: None,
+            rate_now: None,
+            control_rate_now: None,
             ratio: None,
             ratio_lower: None,
             ratio_upper: None,

@@ -10,6 +10,7 @@ use super::guard;
 use super::input::{Column, Observations, Options, Past};
 use super::null::{Pulse, TooIdentical};
 use super::ratio::SampleRatio;
+use super::recent::{self, Recent};
 use super::report::Report;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::MINUTES_PER_DAY;
@@ -54,7 +55,9 @@ pub struct Monitor {
     pub(super) first: Option<u32>,
     pub(super) whole_until: Option<Minute>,
     pub(super) history: Vec<Past>,
-    /// One minute's sums, branch by branch, metric by metric.
+    /// The last hour, branch by branch, metric by metric.
+    pub(super) recent: Vec<Recent>,
+    /// One minute's sums, in the same order.
     minute: Vec<i128>,
 }
 
@@ -155,6 +158,7 @@ impl Monitor {
             first: None,
             whole_until: observations.whole_until,
             history: observations.history.clone(),
+            recent: vec![Recent::default(); metrics.len() * branches.len()],
             minute: vec![0; metrics.len() * branches.len()],
             metrics,
             branches,
@@ -261,6 +265,10 @@ impl Monitor {
             total.units = total.units.saturating_add(column.sum(whole..end));
             total.first = column.first().filter(|first| *first < end);
             total.last = column.last_before(end);
+            let recent = &mut self.recent[branch * self.metrics.len() + metric];
+            for (minute, units) in column.cells(end.saturating_sub(recent::MINUTES)..end) {
+                recent.add(minute, units);
+            }
         }
         let totals = self.branches.iter().flat_map(|branch| &branch.totals);
         self.first = totals.filter_map(|total| total.first).min();
@@ -381,7 +389,9 @@ impl Monitor {
             }
             total.first.get_or_insert(at);
             total.last = Some(at);
-            let sum = &mut self.minute[branch * self.metrics.len() + metric];
+            let place = branch * self.metrics.len() + metric;
+            self.recent[place].add(at, cell.units);
+            let sum = &mut self.minute[place];
             *sum = sum.saturating_add(cell.units);
             self.first = Some(self.first.map_or(at, |first| first.min(at)));
         }

@@ -73,6 +73,11 @@ pub struct MetricReport {
     pub control_exposure: Option<Decimal>,
     /// Control's events per 1,000 units of exposure.
     pub control_rate: Option<f64>,
+    /// Rate of the last hour: right now, beside to date. Late hours make it
+    /// higher than it will turn out.
+    pub rate_now: Option<f64>,
+    /// Control's rate of the last hour.
+    pub control_rate_now: Option<f64>,
     /// The ratio of the rates, minute for minute (so that it is not the
     /// quotient of the two rates above while a roll-out ramps).
     pub ratio: Option<f64>,

@@ -11,6 +11,7 @@ mod point;
 mod request;
 mod result;
 mod scan;
+mod series;
 #[cfg(test)]
 mod tests;
 
