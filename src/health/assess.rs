@@ -187,14 +187,9 @@ impl Monitor {
         };
         report.verdict = verdict::choose(&findings);
         if findings.data {
-            let ratio = look.ratio;
-            let inverse = |value: f64| Some(1.0 / value).filter(|it| it.is_finite());
-            (report.ratio, report.ratio_lower, report.ratio_upper) = if pair.swapped {
-                let ends = (ratio.upper.and_then(inverse), ratio.lower.and_then(inverse));
-                (pair.test.inverse_estimate(), ends.0, ends.1)
-            } else {
-                (ratio.estimate, ratio.lower, ratio.upper)
-            };
+            let ratio = pair.shown(look.ratio);
+            (report.ratio, report.ratio_lower, report.ratio_upper) =
+                (ratio.estimate, ratio.lower, ratio.upper);
             if definition.worse.is_some() {
                 report.log_e = Some(look.evidence.worse);
                 report.first_alarm = minute(first_alarm);
@@ -311,6 +306,21 @@ impl Monitor {
             units: total.units,
             decimals,
         })
+    }
+}
+
+impl Pair {
+    /// A ratio as it is shown: of the branch to control, whichever side is worse.
+    pub(super) fn shown(&self, ratio: Ratio) -> Ratio {
+        if !self.swapped {
+            return ratio;
+        }
+        let inverse = |value: f64| Some(1.0 / value).filter(|it| it.is_finite());
+        Ratio {
+            estimate: self.test.inverse_estimate(),
+            lower: ratio.upper.and_then(inverse),
+            upper: ratio.lower.and_then(inverse),
+        }
     }
 }
 

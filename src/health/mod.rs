@@ -27,6 +27,7 @@ mod checks;
 mod combined;
 mod ebh;
 mod exact;
+mod feed;
 mod gather;
 mod grid;
 mod guard;
@@ -43,17 +44,20 @@ mod report;
 mod request;
 mod root;
 mod sequence;
+mod trace;
 mod verdict;
 
 pub use combined::{Comparison, Evidence, Ratio, Settings, Watch};
+pub use feed::Cell;
 pub use input::{BranchData, Column, Observations, Options, Past, Units};
-pub use monitor::{Cell, Monitor, assess};
+pub use monitor::{Monitor, assess, assess_traced};
 pub use rates::{Window, adjusted, at_age, median, minute_of_adoption, rate};
 pub use report::{
     BranchReport, Checks, CompletenessReport, EnrolmentReport, HistoryReport, MetricReport,
     NullReport, Report, SampleRatioReport, Signal,
 };
 pub use request::Request;
+pub use trace::{BranchTrace, PairTrace, Trace};
 pub use verdict::{CheckVerdict, Verdict};
 
 /// Events and exposure of one arm in one minute (or summed over some).

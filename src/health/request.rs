@@ -2,8 +2,9 @@
 
 use super::gather;
 use super::input::{Observations, Options};
-use super::monitor::{Monitor, assess};
+use super::monitor::{Monitor, assess, assess_traced};
 use super::report::Report;
+use super::trace::Trace;
 use crate::engine::state::Snapshot;
 use crate::error::{Error, Result};
 use crate::model::{Minute, Name};
@@ -88,6 +89,16 @@ impl Request<'_> {
     pub fn run(&self) -> Result<Report> {
         let (observations, options) = self.prepared()?;
         assess(&observations, &options)
+    }
+
+    /// As [`Request::run`], and how it came to that in at most `points` steps,
+    /// for charts.
+    ///
+    /// # Errors
+    /// As [`Request::run`].
+    pub fn run_traced(&self, points: u32) -> Result<(Report, Trace)> {
+        let (observations, options) = self.prepared()?;
+        assess_traced(&observations, &options, points)
     }
 
     /// The state behind the answer, for a service that keeps it and adds each

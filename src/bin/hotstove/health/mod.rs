@@ -1,5 +1,8 @@
 //! `health`: the verdicts, for people, for programs, and as a page.
 
+mod chart;
+mod page;
+mod pictures;
 mod table;
 mod words;
 
@@ -8,8 +11,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use hotstove::health::{CheckVerdict, Report, Verdict};
-use hotstove::{Minute, Name, Role, Snapshot};
+use hotstove::health::{CheckVerdict, Report, Trace, Verdict};
+use hotstove::{Minute, Name, Role};
 
 use crate::failure::{Failure, Result};
 use crate::print::{answer, line_width};
@@ -20,6 +23,8 @@ use crate::{clock, define, open};
 const STOP: u8 = 3;
 /// Not enough is known yet.
 const WAIT: u8 = 4;
+/// Points of a chart at most.
+const POINTS: u32 = 240;
 
 /// Is a release, or a branch of an experiment, worse than its control?
 ///
@@ -68,6 +73,8 @@ pub enum Face {
     Table,
     /// For programs; the keys are in docs/health.md.
     Json,
+    /// A page with charts.
+    Html,
 }
 
 impl Health {
@@ -85,19 +92,25 @@ impl Health {
         for release in &self.against {
             request = request.against(release);
         }
+        if self.format == Face::Html {
+            let (report, trace) = request.run_traced(POINTS).map_err(failed)?;
+            self.write(&report, Some(&trace))?;
+            return Ok(self.code(&report));
+        }
         let report = request.run().map_err(failed)?;
-        self.write(&report, &snapshot)?;
+        self.write(&report, None)?;
         Ok(self.code(&report))
     }
 
-    fn write(&self, report: &Report, _snapshot: &Snapshot) -> Result<()> {
+    fn write(&self, report: &Report, trace: Option<&Trace>) -> Result<()> {
         let (width, colour) = match self.out {
             None => (line_width(), table::colour()),
             Some(_) => (None, false),
         };
-        let write = |out: &mut dyn Write| match self.format {
-            Face::Table => table::write(out, report, width, colour),
-            Face::Json => json(out, report),
+        let write = |out: &mut dyn Write| match (self.format, trace) {
+            (Face::Html, Some(trace)) => page::write(out, report, trace),
+            (Face::Json, _) => json(out, report),
+            _ => table::write(out, report, width, colour),
         };
         let Some(path) = &self.out else {
             return answer(write);
