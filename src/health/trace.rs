@@ -43,6 +43,8 @@ pub struct PairTrace {
     pub metric: String,
     /// The exposure metric it is a rate of.
     pub per: String,
+    /// Whether less of it is worse.
+    pub lower_is_worse: bool,
     /// Events and exposure of the branch within each step.
     pub own: Vec<Arm>,
     /// Events and exposure of control within each step.
@@ -100,6 +102,7 @@ impl<'a> Tracer<'a> {
             branch: monitor.branches[pair.branch].name.to_string(),
             metric: name(pair.metric),
             per: name(pair.exposure),
+            lower_is_worse: pair.swapped,
             own: Vec::new(),
             control: Vec::new(),
             ratio: Vec::new(),

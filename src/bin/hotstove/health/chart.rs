@@ -88,8 +88,11 @@ impl Chart {
         }
         for (minute, label) in times(minutes.0, minutes.1) {
             let x = self.x(f64::from(minute));
+            // The label of the last moment must not leave the picture.
+            let anchor = if x > right - 14.0 { "end" } else { "middle" };
+            let beside = if x > right - 14.0 { right } else { x };
             self.put(format_args!(
-                "<path class=\"grid\" d=\"M{x:.1} {foot:.1}v4\"/><text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
+                "<path class=\"grid\" d=\"M{x:.1} {foot:.1}v4\"/><text class=\"tick\" x=\"{beside:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{label}</text>",
                 foot + 16.0
             ));
         }
@@ -139,7 +142,7 @@ impl Chart {
         ));
     }
 
-    /// A level across, with a word at its left end.
+    /// A level across, with a word at its right end.
     pub fn level(&mut self, class: &str, value: f64, label: &str) {
         if !(self.low..=self.high).contains(&value) {
             return;
@@ -152,8 +155,8 @@ impl Chart {
         if !label.is_empty() {
             let over = if y > TOP + 14.0 { y - 4.0 } else { y + 12.0 };
             self.put(format_args!(
-                "<text class=\"mark {class}\" x=\"{:.1}\" y=\"{over:.1}\">{}</text>",
-                LEFT + 5.0,
+                "<text class=\"mark {class}\" x=\"{:.1}\" y=\"{over:.1}\" text-anchor=\"end\">{}</text>",
+                WIDTH - RIGHT,
                 escaped(label)
             ));
         }

@@ -60,7 +60,7 @@ pub struct Health {
     require_conclusive: bool,
     /// table for people, json for programs, html for a page without network.
     #[arg(long, value_enum, default_value = "table")]
-    pub format: Face,
+    format: Face,
     /// Write to this file instead of standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -79,6 +79,11 @@ pub enum Face {
 
 impl Health {
     pub fn run(self) -> Result<ExitCode> {
+        self.judge().map(ExitCode::from)
+    }
+
+    /// Writes the report and gives the exit code.
+    pub fn judge(self) -> Result<u8> {
         let failed = |error| Failure::store(&self.store, &error);
         let now = clock::looking_back_from(self.at)?;
         let snapshot = open::reader(&self.store)?.snapshot().map_err(failed)?;
@@ -121,7 +126,7 @@ impl Health {
             .map_err(|error| Failure::io("writing the report", path, &error))
     }
 
-    fn code(&self, report: &Report) -> ExitCode {
+    fn code(&self, report: &Report) -> u8 {
         let checks = &report.checks;
         let mut metrics = report.branches.iter().flat_map(|branch| &branch.metrics);
         let regressed = metrics
@@ -139,11 +144,11 @@ impl Health {
                 && (verdict == Verdict::Inconclusive || verdict == Verdict::NoData)
         });
         if regressed || invalid {
-            ExitCode::from(STOP)
+            STOP
         } else if self.require_conclusive && open {
-            ExitCode::from(WAIT)
+            WAIT
         } else {
-            ExitCode::SUCCESS
+            0
         }
     }
 }

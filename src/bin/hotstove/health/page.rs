@@ -89,8 +89,8 @@ fn metrics(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     writeln!(
         out,
         "<h2>Metrics</h2>\n<table class=\"metrics\"><thead><tr><th>branch</th><th>metric</th><th>verdict</th>\
-         <th class=\"n\">rate</th><th class=\"n\">control</th><th class=\"n\">ratio</th><th>sequence</th>\
-         <th class=\"n\">last hour</th><th class=\"n\">evidence</th><th>first alarm</th></tr></thead><tbody>"
+         <th class=\"n\">rate</th><th class=\"n\">control</th><th class=\"n\">ratio</th><th class=\"w\">sequence</th>\
+         <th class=\"n\">last hour</th><th class=\"n\">evidence</th><th class=\"w\">first alarm</th></tr></thead><tbody>"
     )?;
     for (branch, metric) in rows {
         let verdict = match (metric.verdict, metric.opens_at) {
@@ -190,6 +190,13 @@ fn charts(out: &mut dyn Write, report: &Report, trace: &Trace) -> io::Result<()>
             escaped(&pair.branch),
             escaped(control),
             escaped(&pair.branch),
+        )?;
+        writeln!(
+            out,
+            "<figure><h4>Ratio to {}</h4>{}<figcaption>The band holds the true ratio at {}, at all times together. Dashed: no difference, and what is tolerated.</figcaption></figure>",
+            escaped(control),
+            pictures::ratio(trace, pair, report.margin),
+            words::percent(1.0 - report.alpha),
         )?;
         if !pair.log_e.is_empty() {
             let evidence = pictures::evidence(trace, pair, alarm);

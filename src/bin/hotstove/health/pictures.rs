@@ -44,6 +44,43 @@ pub fn rate(trace: &Trace, pair: &PairTrace) -> String {
     chart.finish()
 }
 
+/// The ratio to control and its confidence sequence, near enough to be read.
+pub fn ratio(trace: &Trace, pair: &PairTrace, margin: f64) -> String {
+    // What is known late decides how near; the first steps may run out.
+    let late = &pair.ratio[pair.ratio.len() / 4..];
+    let ends = late.iter().flat_map(|it| [it.lower, it.upper, it.estimate]);
+    let ends: Vec<f64> = ends.flatten().filter(|it| it.is_finite()).collect();
+    let estimate = late.last().and_then(|it| it.estimate).unwrap_or(1.0);
+    let widest = |bound: f64| bound.clamp(estimate.min(1.0) / 3.0, estimate.max(1.0) * 3.0);
+    let low = ends.iter().copied().fold(1.0 / margin, f64::min);
+    let high = ends.iter().copied().fold(margin, f64::max);
+    let (low, high) = (widest(low), widest(high));
+    let room = 0.06 * (high - low).max(0.01);
+    let title = format!(
+        "ratio of {} of {} to control over time",
+        pair.metric, pair.branch
+    );
+    let values = ((low - room).max(0.0), high + room);
+    let mut chart = Chart::new(&title, span(trace), values, Scale::Plain);
+    let band: Vec<(u32, Option<f64>, Option<f64>)> = minutes(trace)
+        .zip(&pair.ratio)
+        .map(|(minute, ratio)| (minute, ratio.lower, ratio.upper))
+        .collect();
+    chart.band("", &band);
+    chart.level("one", 1.0, "");
+    if !pair.log_e.is_empty() {
+        let worse = if pair.lower_is_worse {
+            1.0 / margin
+        } else {
+            margin
+        };
+        chart.level("threshold", worse, "tolerated");
+    }
+    let estimates = pair.ratio.iter().map(|it| it.estimate);
+    chart.line("own", minutes(trace).zip(estimates));
+    chart.finish()
+}
+
 /// Evidence for "worse", its threshold, and the first alarm.
 pub fn evidence(trace: &Trace, pair: &PairTrace, alarm: Option<Minute>) -> String {
     let title = format!("evidence that {} of {} is worse", pair.metric, pair.branch);
