@@ -155,7 +155,10 @@ impl Monitor {
         report.control_rate = rate_of(report.control_events, report.control_exposure);
         report.control_rate_now = now(control);
         let Some((pair, look)) = found else {
-            report.note = Some("it has no exposure metric to be a rate of".into());
+            report.note = Some(match &definition.per {
+                None => "it has no exposure metric to be a rate of".into(),
+                Some(per) => format!("{per}, the metric it is a rate of, is no counter or sum"),
+            });
             report.verdict = if invalid {
                 Verdict::Invalid
             } else {

@@ -1,7 +1,7 @@
 //! What a report says, in sentences: the same ones on a terminal and a page.
 
-use hotstove::health::{CheckVerdict, MetricReport, Report, Verdict};
-use hotstove::{Decimal, Role};
+use hotstove::Role;
+use hotstove::health::{CheckVerdict, MetricReport, Report, Signal, Verdict};
 
 use crate::print::{grouped, grouped_decimal};
 
@@ -192,10 +192,15 @@ pub fn checks(report: &Report) -> Vec<(&'static str, CheckVerdict, String)> {
 fn signals(report: &Report) -> String {
     let mut notes: Vec<(String, Vec<&str>)> = Vec::new();
     let signals = &report.checks.null.signals;
-    let worst = report.checks.null.verdict;
-    let told = |verdict| verdict == worst;
-    let mut shown: Vec<_> = signals.iter().filter(|it| told(it.verdict)).collect();
-    shown.extend(signals.iter().filter(|it| !told(it.verdict)));
+    // What is as it should be needs no words, but where it is good news.
+    let told = |it: &&Signal| {
+        it.verdict != CheckVerdict::Healthy || ["equivalent", "must differ"].contains(&it.signal)
+    };
+    let mut shown: Vec<_> = signals.iter().filter(told).collect();
+    shown.sort_by_key(|it| it.verdict != CheckVerdict::Invalid);
+    if shown.is_empty() && !signals.is_empty() {
+        return "branches are alive and differ from minute to minute".into();
+    }
     for signal in shown {
         let note = match &signal.metric {
             Some(metric) => format!("{metric}: {}", signal.note),
@@ -221,14 +226,6 @@ fn signals(report: &Report) -> String {
 /// What is shown of a rate per 1,000.
 pub fn rate(rate: Option<f64>) -> String {
     rate.map_or("–".into(), significant)
-}
-
-/// An exact amount, whole.
-pub fn amount(amount: Option<Decimal>) -> String {
-    match amount {
-        None => "–".into(),
-        Some(amount) => grouped_decimal(&format!("{:.0}", amount.to_f64())),
-    }
 }
 
 /// Evidence as odds: `×20` for e³, powers of ten beyond a million.
