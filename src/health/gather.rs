@@ -1,5 +1,6 @@
 //! From a snapshot to what health is computed from, by the query layer alone.
 
+use super::adoption;
 use super::input::{BranchData, Column, Observations, Past, Units};
 use crate::engine::state::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
@@ -130,6 +131,38 @@ pub fn past(snapshot: &Snapshot, observations: &Observations, release: &Name) ->
         (None, None) => observations.as_of,
     };
     Ok(past)
+}
+
+/// The exposure of all releases together, by hours before the last whole one:
+/// what adoption is a share of.
+///
+/// # Errors
+/// [`ErrorKind::Corruption`] where cells that are needed are damaged.
+pub fn everyone(snapshot: &Snapshot, observations: &Observations) -> Result<Vec<(Name, Column)>> {
+    let mut columns = Vec::new();
+    for metric in adoption::exposures(&observations.metrics) {
+        let known = snapshot.catalogue().metric(&metric.name).is_some();
+        if !known || metric.kind == Kind::Gauge || metric.role() == Role::Decision {
+            continue;
+        }
+        let table = snapshot
+            .query()
+            .metrics(&Pattern::exactly(&metric.name))
+            .to(adoption::whole_hour(observations.as_of))
+            .by(GroupBy {
+                release: false,
+                branch: false,
+                metric: true,
+            })
+            .every(Every::Minutes(60))
+            .run()?;
+        for group in table.groups() {
+            if let Values::Exact { units, .. } = group.values {
+                columns.push((metric.name.clone(), column(group.minutes, units)?));
+            }
+        }
+    }
+    Ok(columns)
 }
 
 /// Vital metrics and the exposures they are rates of: what history is made of.

@@ -20,6 +20,7 @@
 //! assert!(ratio.lower.is_some_and(|lower| lower > 1.0));
 //! ```
 
+mod adoption;
 mod assess;
 mod bets;
 mod blocks;

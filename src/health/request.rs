@@ -1,5 +1,6 @@
 //! A question about a release's health.
 
+use super::adoption;
 use super::gather;
 use super::input::{Observations, Options};
 use super::monitor::{Monitor, assess, assess_traced};
@@ -88,7 +89,9 @@ impl Request<'_> {
     /// where bytes that are needed are damaged.
     pub fn run(&self) -> Result<Report> {
         let (observations, options) = self.prepared()?;
-        assess(&observations, &options)
+        let mut report = assess(&observations, &options)?;
+        self.complete(&mut report, &observations)?;
+        Ok(report)
     }
 
     /// As [`Request::run`], and how it came to that in at most `points` steps,
@@ -98,7 +101,9 @@ impl Request<'_> {
     /// As [`Request::run`].
     pub fn run_traced(&self, points: u32) -> Result<(Report, Trace)> {
         let (observations, options) = self.prepared()?;
-        assess_traced(&observations, &options, points)
+        let (mut report, trace) = assess_traced(&observations, &options, points)?;
+        self.complete(&mut report, &observations)?;
+        Ok((report, trace))
     }
 
     /// The state behind the answer, for a service that keeps it and adds each
@@ -117,6 +122,14 @@ impl Request<'_> {
     /// As [`Request::run`].
     pub fn observations(&self) -> Result<Observations> {
         Ok(self.prepared()?.0)
+    }
+
+    fn complete(&self, report: &mut Report, observations: &Observations) -> Result<()> {
+        if !report.history.is_empty() {
+            let everyone = gather::everyone(self.snapshot, observations)?;
+            adoption::complete(report, observations, &everyone);
+        }
+        Ok(())
     }
 
     fn prepared(&self) -> Result<(Observations, Options)> {

@@ -8,7 +8,6 @@ use hotstove::{Minute, Role};
 
 use super::chart::escaped;
 use super::pictures;
-use super::table::age;
 use super::words;
 
 const STYLE: &str = include_str!("page.css");
@@ -281,22 +280,12 @@ fn checks(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         )?;
     }
     for past in &report.history {
-        let against = match past.releases.as_slice() {
-            [] => "no earlier release has data at this age".to_owned(),
-            releases => format!(
-                "{} at an age of {}, {} before ({}); observational, never an alarm",
-                words::rate(past.rate),
-                age(past.age),
-                words::rate(past.baseline),
-                releases.join(", ")
-            ),
-        };
         writeln!(
             out,
             "<tr><td>{} against history</td><td>{}</td><td>{}</td></tr>",
             escaped(&past.metric),
             badge(past.verdict.as_str()),
-            escaped(&against)
+            escaped(&words::past(past))
         )?;
     }
     writeln!(out, "</tbody></table>")
@@ -306,9 +295,9 @@ fn foot(out: &mut dyn Write, report: &Report, trace: &Trace) -> io::Result<()> {
     writeln!(
         out,
         "<footer>Verdicts hold however often anybody looks: an alarm is raised in at most {} of harmless releases over their whole life \
-         ({} of evidence needed at any look). Sequences are per metric, at {}. Evidence on minutes that may still change is provisional.</footer>",
+         (evidence of {} at any look). Sequences are per metric, at {}. Evidence on minutes that may still change is provisional.</footer>",
         words::percent(report.alpha),
-        words::significant(trace.log_threshold.exp()),
+        words::evidence(Some(trace.log_threshold)),
         words::percent(1.0 - report.alpha),
     )
 }

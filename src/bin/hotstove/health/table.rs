@@ -158,31 +158,14 @@ fn row(branch: &str, metric: &MetricReport) -> [String; 11] {
 fn history(out: &mut dyn Write, report: &Report, width: usize) -> io::Result<()> {
     for past in &report.history {
         let line = format!(
-            "history, {}: {}; {} at an age of {}, {} by {} (observational)",
+            "{} against history: {}; {}",
             past.metric,
             past.verdict,
-            words::rate(past.rate),
-            age(past.age),
-            words::rate(past.baseline),
-            match past.releases.len() {
-                0 => "no earlier release".into(),
-                1 => past.releases[0].clone(),
-                count => format!("the median of {count} earlier releases"),
-            }
+            words::past(past)
         );
         wrapped(out, "", &line, width)?;
     }
     Ok(())
-}
-
-/// `13 d 4 h`, `4 h 5 min`.
-pub fn age(minutes: u32) -> String {
-    let (days, hours, minutes) = (minutes / 1_440, minutes / 60 % 24, minutes % 60);
-    match (days, hours) {
-        (0, 0) => format!("{minutes} min"),
-        (0, hours) => format!("{hours} h {minutes} min"),
-        (days, hours) => format!("{days} d {hours} h"),
-    }
 }
 
 /// Writes `text` after `mark`, continued lines beneath its beginning.

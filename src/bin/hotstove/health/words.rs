@@ -1,7 +1,7 @@
 //! What a report says, in sentences: the same ones on a terminal and a page.
 
 use hotstove::Role;
-use hotstove::health::{CheckVerdict, MetricReport, Report, Signal, Verdict};
+use hotstove::health::{CheckVerdict, HistoryReport, MetricReport, Report, Signal, Verdict};
 
 use crate::print::{grouped, grouped_decimal};
 
@@ -65,9 +65,15 @@ pub fn compared(report: &Report) -> impl Iterator<Item = (&str, &MetricReport)> 
 /// What leads to the verdict, most important first.
 pub fn reasons(report: &Report) -> Vec<String> {
     let mut reasons = alarms(report);
-    for verdict in [Verdict::Regressed, Verdict::Improved, Verdict::Inconclusive] {
+    let mut open = vec![Verdict::Regressed, Verdict::Improved];
+    open.extend(report.control.as_ref().map(|_| Verdict::Inconclusive));
+    for verdict in open {
         let metrics = compared(report).filter(|(_, metric)| metric.verdict == verdict);
         reasons.extend(metrics.map(|(branch, metric)| reason(branch, metric)));
+    }
+    // Without a control that is all there is to say, and the headline says it.
+    if report.control.is_none() {
+        return reasons;
     }
     for (branch, metric) in compared(report) {
         match (&metric.note, metric.verdict) {
@@ -186,6 +192,45 @@ pub fn checks(report: &Report) -> Vec<(&'static str, CheckVerdict, String)> {
     rows.push(("null experiment", checks.null.verdict, signals(report)));
     rows.push(("completeness", checks.completeness.verdict, whole));
     rows
+}
+
+/// A metric against history.
+pub fn past(past: &HistoryReport) -> String {
+    if past.releases.is_empty() {
+        return "no earlier release has both events and exposure at this age".into();
+    }
+    let both = |own: Option<f64>, other: Option<f64>| format!("{} to {}", rate(own), rate(other));
+    let mut text = format!(
+        "{} at an age of {}",
+        both(past.rate, past.baseline),
+        age(past.age)
+    );
+    if past.adjusted_rate.is_some() {
+        let adjusted = both(past.adjusted_rate, past.adjusted_baseline);
+        text.push_str(&format!(", adjusted {adjusted}"));
+    }
+    if let Some(adoption) = past.adoption {
+        let alike = both(past.rate, past.adoption_baseline);
+        text.push_str(&format!(
+            ", {alike} at an adoption of {}",
+            percent(adoption)
+        ));
+    }
+    let whom = match past.releases.as_slice() {
+        [one] => one.clone(),
+        many => format!("the median of {}", many.join(", ")),
+    };
+    format!("{text}, against {whom}; observational, never an alarm")
+}
+
+/// `13 d 4 h`, `4 h 5 min`.
+fn age(minutes: u32) -> String {
+    let (days, hours, minutes) = (minutes / 1_440, minutes / 60 % 24, minutes % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes} min"),
+        (0, hours) => format!("{hours} h {minutes} min"),
+        (days, hours) => format!("{days} d {hours} h"),
+    }
 }
 
 /// The signals of a null experiment, those alike together.
