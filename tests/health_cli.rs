@@ -407,6 +407,7 @@ fn the_table_says_the_verdict_first() {
         &[
             "worse than control: crashes (b)",
             "first alarm 2026-01-05T0",
+            "held back until 2026-01-12T00:00Z: pages (b)",
         ],
     );
     assert!(

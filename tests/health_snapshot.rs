@@ -172,6 +172,21 @@ fn a_look_earlier_or_a_trace_changes_nothing() {
 }
 
 #[test]
+fn what_is_held_is_not_to_be_had_by_the_back_door() {
+    let (_directory, store) = store();
+    write(&store, &cells(6, 1.0)[..600]);
+    let snapshot = store.snapshot();
+    let pages = |at: u32| {
+        let request = snapshot.health("r", minute(at));
+        let observations = request.observations().unwrap();
+        let mut columns = observations.branches.iter().flat_map(|it| &it.columns);
+        columns.any(|(name, _)| name.as_str() == "pages")
+    };
+    assert!(!pages(10_079));
+    assert!(pages(10_080));
+}
+
+#[test]
 fn names_that_are_not_there() {
     let (_directory, store) = store();
     write(&store, &cells(4, 1.0)[..60]);
@@ -220,7 +235,7 @@ fn right_now_is_the_last_hour() {
         batch.add(series("a", "crashes"), minute(at), 2);
         batch.add(series("b", "crashes"), minute(at), crashing);
         for branch in ["a", "b"] {
-            batch.add_units(series(branch, "hours"), minute(at), 100_00);
+            batch.add_units(series(branch, "hours"), minute(at), 10_000);
         }
     }
     store.commit(batch).unwrap();

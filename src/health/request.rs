@@ -2,13 +2,14 @@
 
 use super::adoption;
 use super::gather;
+use super::guard;
 use super::input::{Observations, Options};
 use super::monitor::{Monitor, assess, assess_traced};
 use super::report::Report;
 use super::trace::Trace;
 use crate::engine::state::Snapshot;
 use crate::error::{Error, Result};
-use crate::model::{Minute, Name};
+use crate::model::{Metric, Minute, Name, Role};
 
 /// A question about the health of a release, made by [`Snapshot::health`].
 ///
@@ -116,12 +117,26 @@ impl Request<'_> {
         Monitor::new(&observations, &options)
     }
 
-    /// What the answer is computed from.
+    /// What the answer is computed from, without the cells of decision metrics
+    /// that are held back.
     ///
     /// # Errors
     /// As [`Request::run`].
     pub fn observations(&self) -> Result<Observations> {
-        Ok(self.prepared()?.0)
+        let (mut observations, _) = self.prepared()?;
+        let branches = observations.branches.iter();
+        let columns = branches.flat_map(|branch| &branch.columns);
+        let first = columns.filter_map(|(_, column)| column.first()).min();
+        let opens = guard::opens_at(&observations.release, first);
+        if opens.is_none_or(|opens| self.as_of < opens) {
+            let held = |metric: &Metric| metric.role() == Role::Decision;
+            let metrics = observations.metrics.iter().filter(|it| held(it));
+            let metrics: Vec<Name> = metrics.map(|it| it.name.clone()).collect();
+            for branch in &mut observations.branches {
+                branch.columns.retain(|(name, _)| !metrics.contains(name));
+            }
+        }
+        Ok(observations)
     }
 
     fn complete(&self, report: &mut Report, observations: &Observations) -> Result<()> {

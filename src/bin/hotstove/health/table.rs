@@ -136,14 +136,10 @@ fn metrics(out: &mut dyn Write, report: &Report, room: Option<usize>) -> io::Res
 
 fn row(branch: &str, metric: &MetricReport) -> [String; 11] {
     let minute = |at: Option<Minute>| at.map_or("–".into(), |at| at.to_string());
-    let verdict = match (metric.verdict, metric.opens_at) {
-        (Verdict::Held, Some(opens)) => format!("held until {opens}"),
-        (verdict, _) => verdict.to_string(),
-    };
     [
         clean(branch),
         clean(&metric.metric),
-        verdict,
+        metric.verdict.to_string(),
         words::rate(metric.rate),
         words::rate(metric.control_rate),
         words::rate(metric.ratio),

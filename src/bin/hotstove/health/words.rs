@@ -71,6 +71,7 @@ pub fn reasons(report: &Report) -> Vec<String> {
         let metrics = compared(report).filter(|(_, metric)| metric.verdict == verdict);
         reasons.extend(metrics.map(|(branch, metric)| reason(branch, metric)));
     }
+    reasons.extend(held(report));
     // Without a control that is all there is to say, and the headline says it.
     if report.control.is_none() {
         return reasons;
@@ -87,6 +88,17 @@ pub fn reasons(report: &Report) -> Vec<String> {
         }
     }
     reasons
+}
+
+/// What is held back, and until when: the window is one for the whole release.
+fn held(report: &Report) -> Option<String> {
+    let mut metrics = compared(report).filter(|(_, metric)| metric.verdict == Verdict::Held);
+    let (_, first) = metrics.next()?;
+    let names = named(report, Verdict::Held);
+    Some(match first.opens_at {
+        Some(opens) => format!("held back until {opens}: {names}"),
+        None => format!("held back: {names}"),
+    })
 }
 
 /// The checks that alarm.
@@ -312,7 +324,8 @@ pub fn percent(share: f64) -> String {
     } else {
         format!("{percent:.1}")
     };
-    format!("{shown} %")
+    // The sign stays with its number at the end of a line.
+    format!("{shown}\u{a0}%")
 }
 
 #[cfg(test)]
@@ -333,8 +346,8 @@ mod tests {
         ] {
             assert_eq!(significant(value), text);
         }
-        assert_eq!(percent(0.5), "50 %");
-        assert_eq!(percent(0.123), "12.3 %");
+        assert_eq!(percent(0.5), "50\u{a0}%");
+        assert_eq!(percent(0.123), "12.3\u{a0}%");
         assert_eq!(evidence(Some(20f64.ln())), "20.0");
         assert_eq!(evidence(Some(100.0)), "10^43");
         assert_eq!(evidence(Some(-100.0)), "0.001");
