@@ -284,15 +284,14 @@ fn times(from: u32, to: u32) -> Vec<(u32, String)> {
     let mut moments = Vec::new();
     let mut at = from.div_ceil(step).saturating_mul(step);
     while at <= to && moments.len() < 8 {
-        if let Ok(minute) = Minute::new(at) {
-            let text = minute.to_string();
-            let label = if step >= DAY || at.is_multiple_of(DAY) {
-                text.get(5..10)
-            } else {
-                text.get(11..16)
-            };
-            moments.push((at, label.unwrap_or_default().to_owned()));
-        }
+        let Ok(minute) = Minute::new(at) else { break };
+        let text = minute.to_string();
+        let label = if step >= DAY || at.is_multiple_of(DAY) {
+            text.get(5..10)
+        } else {
+            text.get(11..16)
+        };
+        moments.push((at, label.unwrap_or_default().to_owned()));
         at = at.saturating_add(step);
     }
     moments
