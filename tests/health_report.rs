@@ -299,6 +299,54 @@ fn an_inert_metric_that_must_differ_is_found_within_hours() {
 }
 
 #[test]
+fn when_a_metric_that_must_differ_was_found_not_to_stays_said() {
+    let mut random = Random::new(8);
+    let minutes = 600;
+    let control = simulate(&mut random, minutes, 20.0, 0.5);
+    let inert = simulate(&mut random, minutes, 20.0, 0.5);
+    let mut seen = observations(&[("control", &control), ("inert", &inert)], minutes);
+    seen.metrics[0].must_differ = Some(1.5);
+    let alarm = |seen: &Observations| {
+        let report = report(seen);
+        let mut signals = report.checks.null.signals.into_iter();
+        let signal = signals.find(|it| it.signal == "must differ").unwrap();
+        signal.first_alarm.map(Minute::get)
+    };
+    let first = alarm(&seen).unwrap();
+    assert!(first.is_multiple_of(60) && first - START <= 480, "{first}");
+    // Whenever one looks again, and minute by minute.
+    for later in [1, 17, 90] {
+        seen.as_of = Minute::new(first + later).unwrap();
+        assert_eq!(alarm(&seen), Some(first));
+    }
+    seen.as_of = Minute::new(START).unwrap();
+    let mut monitor = Monitor::new(&seen, &Options::default()).unwrap();
+    let at = |series: &[i64], minute: usize| i128::from(series[minute]);
+    for minute in 0..minutes {
+        let cells = [("control", &control), ("inert", &inert)];
+        let cells: Vec<Cell<'_>> = cells
+            .into_iter()
+            .flat_map(|(branch, series)| {
+                [
+                    ("crashes", at(&series.crashes, minute)),
+                    ("hours", at(&series.hours, minute)),
+                ]
+                .map(|(metric, units)| Cell {
+                    branch,
+                    metric,
+                    units,
+                })
+            })
+            .collect();
+        let minute = Minute::new(START + minute as u32).unwrap();
+        monitor.add(minute, &cells).unwrap();
+    }
+    let signals = monitor.report().checks.null.signals;
+    let found = signals.iter().find(|it| it.signal == "must differ");
+    assert_eq!(found.unwrap().first_alarm.map(Minute::get), Some(first));
+}
+
+#[test]
 fn planned_shares_are_held_against_enrolments() {
     let mut random = Random::new(9);
     let series = simulate(&mut random, 300, 20.0, 0.5);

@@ -50,6 +50,8 @@ pub struct Inspection {
     pub store_id: u64,
     /// Version of the store's format.
     pub format_version: u16,
+    /// Whether a writer is alive, as far as a look at its lock tells.
+    pub writer_alive: bool,
     /// How many manifests there have been.
     pub generation: u64,
     /// The last commit.
@@ -102,6 +104,7 @@ pub fn inspect(
     disk: &dyn Disk,
     manifest: &Manifest,
     snapshot: &Snapshot,
+    writer_alive: bool,
     warnings: Vec<String>,
 ) -> Result<Inspection> {
     let state = &snapshot.state;
@@ -115,6 +118,7 @@ pub fn inspect(
     let mut inspection = Inspection {
         store_id: manifest.store_id,
         format_version: manifest::VERSION,
+        writer_alive,
         generation: manifest.generation,
         sequence: state.sequence,
         flushed_sequence: state.flushed_sequence,

@@ -148,7 +148,14 @@ impl Reader {
     /// As [`Reader::snapshot`].
     pub fn inspect(&self) -> Result<Inspection> {
         let snapshot = self.snapshot()?;
-        inspect(&*self.disk, &self.manifest(), &snapshot, self.warnings())
+        let alive = self.view.lock().end != End::File;
+        inspect(
+            &*self.disk,
+            &self.manifest(),
+            &snapshot,
+            alive,
+            self.warnings(),
+        )
     }
 
     /// Copies the state of now to `path`, an absent or empty directory: exactly

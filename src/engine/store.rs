@@ -265,6 +265,7 @@ impl Store {
             &*self.core.disk,
             &manifest,
             &self.snapshot(),
+            true,
             self.recovered.warnings.clone(),
         )
     }

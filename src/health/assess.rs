@@ -140,6 +140,8 @@ impl Monitor {
         report.events = self.amount(branch, metric);
         report.exposure = exposure.and_then(|it| self.amount(branch, it));
         report.rate = rate_of(report.events, report.exposure);
+        let now = |branch: usize| self.rate_now(branch, metric, exposure?);
+        report.rate_now = now(branch);
         if definition.role() == Role::Enrolment {
             report.verdict = self.enrolment_verdict(own, invalid);
             return report;
@@ -151,8 +153,12 @@ impl Monitor {
         report.control_events = self.amount(control, metric);
         report.control_exposure = exposure.and_then(|it| self.amount(control, it));
         report.control_rate = rate_of(report.control_events, report.control_exposure);
+        report.control_rate_now = now(control);
         let Some((pair, look)) = found else {
-            report.note = Some("it has no exposure metric to be a rate of".into());
+            report.note = Some(match &definition.per {
+                None => "it has no exposure metric to be a rate of".into(),
+                Some(per) => format!("{per}, the metric it is a rate of, is no counter or sum"),
+            });
             report.verdict = if invalid {
                 Verdict::Invalid
             } else {
@@ -184,14 +190,9 @@ impl Monitor {
         };
         report.verdict = verdict::choose(&findings);
         if findings.data {
-            let ratio = look.ratio;
-            let inverse = |value: f64| Some(1.0 / value).filter(|it| it.is_finite());
-            (report.ratio, report.ratio_lower, report.ratio_upper) = if pair.swapped {
-                let ends = (ratio.upper.and_then(inverse), ratio.lower.and_then(inverse));
-                (pair.test.inverse_estimate(), ends.0, ends.1)
-            } else {
-                (ratio.estimate, ratio.lower, ratio.upper)
-            };
+            let ratio = pair.shown(look.ratio);
+            (report.ratio, report.ratio_lower, report.ratio_upper) =
+                (ratio.estimate, ratio.lower, ratio.upper);
             if definition.worse.is_some() {
                 report.log_e = Some(look.evidence.worse);
                 report.first_alarm = minute(first_alarm);
@@ -290,6 +291,16 @@ impl Monitor {
         }
     }
 
+    /// The rate of the last hour before the present.
+    fn rate_now(&self, branch: usize, metric: usize, exposure: usize) -> Option<f64> {
+        let sum = |metric: usize| {
+            let units = self.recent[branch * self.metrics.len() + metric].sum(self.as_of);
+            let decimals = self.metrics[metric].kind.decimals();
+            Decimal { units, decimals }.to_f64()
+        };
+        rates::rate(sum(metric), sum(exposure))
+    }
+
     /// The exact total of a series; none where it has no cell.
     pub(super) fn amount(&self, branch: usize, metric: usize) -> Option<Decimal> {
         let total = self.branches[branch].totals[metric];
@@ -298,6 +309,21 @@ impl Monitor {
             units: total.units,
             decimals,
         })
+    }
+}
+
+impl Pair {
+    /// A ratio as it is shown: of the branch to control, whichever side is worse.
+    pub(super) fn shown(&self, ratio: Ratio) -> Ratio {
+        if !self.swapped {
+            return ratio;
+        }
+        let inverse = |value: f64| Some(1.0 / value).filter(|it| it.is_finite());
+        Ratio {
+            estimate: self.test.inverse_estimate(),
+            lower: ratio.upper.and_then(inverse),
+            upper: ratio.lower.and_then(inverse),
+        }
     }
 }
 
@@ -327,6 +353,8 @@ impl MetricReport {
             control_events: None,
             control_exposure: None,
             control_rate: None,
+            rate_now: None,
+            control_rate_now: None,
             ratio: None,
             ratio_lower: None,
             ratio_upper: None,

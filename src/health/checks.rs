@@ -82,16 +82,14 @@ impl Monitor {
     /// A metric declared to differ whose sequence shows that it does not.
     fn must_differ(&self, looks: &[Look], signals: &mut Vec<Signal>) {
         for (pair, look) in self.pairs.iter().zip(looks) {
-            let definition = &self.metrics[pair.metric];
-            // A held metric's sequence would be a look at the decision.
-            let shown = definition.role() == Role::Vital;
-            let Some(least) = definition.must_differ.filter(|_| shown) else {
+            // Of vital metrics alone: a held one's sequence would be a look at
+            // the decision.
+            let Some(differs) = pair.differs else {
                 continue;
             };
             let mut signal = self.signal("must differ", pair.branch, Some(pair.metric));
             let (lower, upper) = (look.ratio.lower, look.ratio.upper);
-            let inside =
-                lower.is_some_and(|it| it > 1.0 / least) && upper.is_some_and(|it| it < least);
+            let (least, inside) = (differs.least(), differs.inside(look.ratio));
             let apart = lower.is_some_and(|it| it > 1.0) || upper.is_some_and(|it| it < 1.0);
             let control = self.control.unwrap_or(pair.branch);
             let events = [pair.branch, control]
@@ -100,6 +98,7 @@ impl Monitor {
             (signal.verdict, signal.note) = if !events {
                 (CheckVerdict::NoData, "neither branch has an event".into())
             } else if inside {
+                signal.first_alarm = minute(differs.first_alarm());
                 let note = format!("the ratio to control is within {least} either way");
                 (CheckVerdict::Invalid, note)
             } else if apart {

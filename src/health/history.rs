@@ -69,6 +69,10 @@ impl Monitor {
                 .map(|(rate, baseline)| rate / baseline)
                 .filter(|it| it.is_finite()),
             releases,
+            adjusted_rate: None,
+            adjusted_baseline: None,
+            adoption: None,
+            adoption_baseline: None,
         }
     }
 }

@@ -84,6 +84,21 @@ impl Column {
         }
     }
 
+    /// The cells of a range of minutes.
+    pub(super) fn cells(&self, minutes: Range<u32>) -> impl Iterator<Item = (u32, i128)> {
+        let from = self
+            .minutes
+            .partition_point(|minute| *minute < minutes.start);
+        let to = self.minutes.partition_point(|minute| *minute < minutes.end);
+        (from..to).map(|at| {
+            let units = match &self.units {
+                Units::Ints(values) => values[at].into(),
+                Units::Wides(values) => values[at],
+            };
+            (self.minutes[at], units)
+        })
+    }
+
     /// The minute of the cell at `cursor`.
     pub(super) fn minute(&self, cursor: usize) -> Option<u32> {
         self.minutes.get(cursor).copied()

@@ -1,8 +1,9 @@
 //! Verdicts that stay true when everyone peeks every minute.
 //!
-//! Pure: no files, no clocks, no queries. [`assess`] makes a [`Report`] of
-//! [`Observations`] (definitions, and columns of minutes with exact counts); a
-//! service that asks every minute keeps a [`Monitor`]. [`Comparison`] is the
+//! [`Snapshot::health`](crate::Snapshot::health) asks for the [`Report`] of a
+//! release. Beneath it all is pure, without files, clocks or queries: [`assess`]
+//! makes a report of [`Observations`] (definitions, and columns of minutes with
+//! exact counts), and a service that asks every minute keeps a [`Monitor`]. [`Comparison`] is the
 //! test beneath, of one arm against another. The statistics, their sources and
 //! what proves them are in `docs/health.md`.
 //!
@@ -19,6 +20,7 @@
 //! assert!(ratio.lower.is_some_and(|lower| lower > 1.0));
 //! ```
 
+mod adoption;
 mod assess;
 mod bets;
 mod blocks;
@@ -26,6 +28,8 @@ mod checks;
 mod combined;
 mod ebh;
 mod exact;
+mod feed;
+mod gather;
 mod grid;
 mod guard;
 mod history;
@@ -36,19 +40,25 @@ mod monitor;
 mod null;
 mod rates;
 mod ratio;
+mod recent;
 mod report;
+mod request;
 mod root;
 mod sequence;
+mod trace;
 mod verdict;
 
 pub use combined::{Comparison, Evidence, Ratio, Settings, Watch};
+pub use feed::Cell;
 pub use input::{BranchData, Column, Observations, Options, Past, Units};
-pub use monitor::{Cell, Monitor, assess};
+pub use monitor::{Monitor, assess, assess_traced};
 pub use rates::{Window, adjusted, at_age, median, minute_of_adoption, rate};
 pub use report::{
     BranchReport, Checks, CompletenessReport, EnrolmentReport, HistoryReport, MetricReport,
     NullReport, Report, SampleRatioReport, Signal,
 };
+pub use request::Request;
+pub use trace::{BranchTrace, PairTrace, Trace};
 pub use verdict::{CheckVerdict, Verdict};
 
 /// Events and exposure of one arm in one minute (or summed over some).

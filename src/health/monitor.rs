@@ -4,15 +4,15 @@
 //! minute alone; [`assess`] feeds one from columns. Both go the same way, so
 //! that what is found never depends on when one looked.
 
-use super::Arm;
 use super::combined::{Comparison, Settings, Watch};
 use super::guard;
 use super::input::{Column, Observations, Options, Past};
-use super::null::{Pulse, TooIdentical};
+use super::null::{MustDiffer, Pulse, TooIdentical};
 use super::ratio::SampleRatio;
+use super::recent::Recent;
 use super::report::Report;
+use super::trace::{Trace, Tracer};
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::MINUTES_PER_DAY;
 use crate::model::{Kind, Metric, Minute, Name, Release, Role, Worse};
 
 /// Assesses one release: a report as of `observations.as_of`.
@@ -26,15 +26,25 @@ pub fn assess(observations: &Observations, options: &Options) -> Result<Report> 
     Ok(monitor.report())
 }
 
-/// One value of one minute; see [`Monitor::add`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cell<'a> {
-    /// The branch.
-    pub branch: &'a str,
-    /// The metric.
-    pub metric: &'a str,
-    /// The value, in units of the metric's last decimal.
-    pub units: i128,
+/// As [`assess`], and how it came to that: at most `points` points, evenly
+/// spaced, for charts.
+///
+/// # Errors
+/// As [`assess`].
+pub fn assess_traced(
+    observations: &Observations,
+    options: &Options,
+    points: u32,
+) -> Result<(Report, Trace)> {
+    let mut monitor = Monitor::counted(observations, options)?;
+    let mut tracer = Tracer::new(&monitor, observations, points);
+    let stops = tracer.stops();
+    monitor.feed(observations, &stops, &mut |monitor, stop| {
+        tracer.look(monitor, stop);
+    });
+    let report = monitor.report();
+    let trace = tracer.finish(&monitor, &report);
+    Ok((report, trace))
 }
 
 /// One release's health, kept.
@@ -54,8 +64,10 @@ pub struct Monitor {
     pub(super) first: Option<u32>,
     pub(super) whole_until: Option<Minute>,
     pub(super) history: Vec<Past>,
-    /// One minute's sums, branch by branch, metric by metric.
-    minute: Vec<i128>,
+    /// The last hour, branch by branch, metric by metric.
+    pub(super) recent: Vec<Recent>,
+    /// One minute's sums, in the same order.
+    pub(super) minute: Vec<i128>,
 }
 
 #[derive(Clone, Debug)]
@@ -88,6 +100,7 @@ pub(super) struct Pair {
     pub test: Comparison,
     pub guard: Option<Comparison>,
     pub identical: Option<TooIdentical>,
+    pub differs: Option<MustDiffer>,
 }
 
 impl Monitor {
@@ -96,11 +109,17 @@ impl Monitor {
     /// # Errors
     /// As [`assess`].
     pub fn new(observations: &Observations, options: &Options) -> Result<Self> {
+        let mut monitor = Self::counted(observations, options)?;
+        monitor.feed(observations, &[], &mut |_, _| ());
+        Ok(monitor)
+    }
+
+    /// With totals, before the first minute.
+    fn counted(observations: &Observations, options: &Options) -> Result<Self> {
         options.validate()?;
         observations.release.validate()?;
         let mut monitor = Self::empty(observations, options)?;
         monitor.count(observations);
-        monitor.feed(observations);
         Ok(monitor)
     }
 
@@ -155,6 +174,7 @@ impl Monitor {
             first: None,
             whole_until: observations.whole_until,
             history: observations.history.clone(),
+            recent: vec![Recent::default(); metrics.len() * branches.len()],
             minute: vec![0; metrics.len() * branches.len()],
             metrics,
             branches,
@@ -185,12 +205,18 @@ impl Monitor {
             .or_else(|| self.metric_of(observations, Role::Exposure))
     }
 
-    fn pair_up(&mut self) {
-        let Some(control) = self.control else { return };
-        let others = self.branches.len() - 1;
+    /// ln of the evidence at which a metric alarms at any look: K/α, with K the
+    /// vital metrics times the other branches.
+    pub(super) fn log_threshold(&self) -> f64 {
+        let others = self.branches.len().saturating_sub(1);
         let vital = self.metrics.iter().filter(|it| it.role() == Role::Vital);
         let hypotheses = (vital.count() * others).max(1);
-        let log_threshold = (hypotheses as f64 / self.options.alpha).ln();
+        (hypotheses as f64 / self.options.alpha).ln()
+    }
+
+    fn pair_up(&mut self) {
+        let Some(control) = self.control else { return };
+        let log_threshold = self.log_threshold();
         for branch in (0..self.branches.len()).filter(|it| *it != control) {
             for (index, metric) in self.metrics.iter().enumerate() {
                 let compared = matches!(metric.role(), Role::Vital | Role::Decision);
@@ -220,6 +246,10 @@ impl Monitor {
                     test: Comparison::new(settings),
                     guard: guarded.then(|| Comparison::new(guard)),
                     identical: counts.then(TooIdentical::default),
+                    differs: metric
+                        .must_differ
+                        .filter(|_| metric.role() == Role::Vital)
+                        .map(|least| MustDiffer::new(least, self.options.alpha)),
                 });
             }
         }
@@ -231,13 +261,16 @@ impl Monitor {
         self.metrics.binary_search_by(by_name).ok()
     }
 
-    fn branch(&self, name: &str) -> Option<usize> {
+    pub(super) fn branch(&self, name: &str) -> Option<usize> {
         let by_name = |branch: &BranchState| branch.name.as_str().cmp(name);
         self.branches.binary_search_by(by_name).ok()
     }
 
     /// Every column with its branch and metric.
-    fn columns<'a>(&self, observations: &'a Observations) -> Vec<(usize, usize, &'a Column)> {
+    pub(super) fn columns<'a>(
+        &self,
+        observations: &'a Observations,
+    ) -> Vec<(usize, usize, &'a Column)> {
         let mut columns = Vec::new();
         for data in &observations.branches {
             for (name, column) in &data.columns {
@@ -249,179 +282,10 @@ impl Monitor {
         columns
     }
 
-    /// Exact totals.
-    fn count(&mut self, observations: &Observations) {
-        let end = observations.as_of.get();
-        let whole = observations.whole_until.map_or(0, Minute::get).min(end);
-        for (branch, metric, column) in self.columns(observations) {
-            let total = &mut self.branches[branch].totals[metric];
-            let before = column.sum(0..whole);
-            total.whole = total.whole.saturating_add(before);
-            total.units = total.units.saturating_add(before);
-            total.units = total.units.saturating_add(column.sum(whole..end));
-            total.first = column.first().filter(|first| *first < end);
-            total.last = column.last_before(end);
-        }
-        let totals = self.branches.iter().flat_map(|branch| &branch.totals);
-        self.first = totals.filter_map(|total| total.first).min();
-    }
-
-    /// Walks the columns day by day: the cells of one day of every column fit
-    /// into the processor's cache, and days without a cell cost nothing.
-    fn feed(&mut self, observations: &Observations) {
-        let end = observations.as_of.get();
-        let columns = self.columns(observations);
-        let mut cursors = vec![0; columns.len()];
-        let cells = self.metrics.len() * self.branches.len();
-        let mut dense = vec![0.0; cells * MINUTES_PER_DAY as usize];
-        loop {
-            let pending = columns.iter().zip(&cursors);
-            let next = pending
-                .filter_map(|((_, _, column), cursor)| column.minute(*cursor))
-                .min();
-            let Some(next) = next.filter(|next| *next < end) else {
-                break;
-            };
-            let start = next / MINUTES_PER_DAY * MINUTES_PER_DAY;
-            let length = MINUTES_PER_DAY.min(end - start) as usize;
-            let dense = &mut dense[..cells * length];
-            dense.fill(0.0);
-            for ((branch, metric, column), cursor) in columns.iter().zip(&mut cursors) {
-                let place = (branch * self.metrics.len() + metric) * length;
-                let day = &mut dense[place..place + length];
-                *cursor = column.scatter(*cursor, start, day);
-                let decimals = self.metrics[*metric].kind.decimals();
-                if decimals > 0 {
-                    let unit = 10f64.powi(i32::from(decimals));
-                    day.iter_mut().for_each(|value| *value /= unit);
-                }
-            }
-            self.walk(start, length, dense);
-        }
-        self.pass(end);
-    }
-
-    /// Adds a run of minutes; `dense` holds branch by branch, metric by metric.
-    fn walk(&mut self, start: u32, length: usize, dense: &[f64]) {
-        let metrics = self.metrics.len();
-        let series = |branch: usize, metric: usize| {
-            let place = (branch * metrics + metric) * length;
-            &dense[place..place + length]
-        };
-        if let Some(control) = self.control {
-            for pair in &mut self.pairs {
-                let events = [pair.branch, control].map(|it| series(it, pair.metric));
-                let exposure = [pair.branch, control].map(|it| series(it, pair.exposure));
-                pair.walk(start, events, exposure);
-            }
-            if let Some(metric) = self.pulse_metric {
-                let other = series(control, metric);
-                for (index, branch) in self.branches.iter_mut().enumerate() {
-                    let own = series(index, metric);
-                    for (minute, (own, other)) in (start..).zip(own.iter().zip(other)) {
-                        if *own + *other > 0.0 {
-                            branch.pulse.add(minute, *own, *other);
-                        }
-                    }
-                }
-            }
-        }
-        if let (Some(sample), Some(metric)) = (&mut self.sample, self.enrolment) {
-            let planned: Vec<&[f64]> = (0..self.branches.len())
-                .filter(|branch| self.branches[*branch].share.is_some())
-                .map(|branch| series(branch, metric))
-                .collect();
-            for offset in 0..length {
-                sample.add(
-                    start + offset as u32,
-                    planned.iter().map(|series| series[offset]),
-                );
-            }
-        }
-    }
-
-    /// Lets the minutes up to `end` go by.
-    fn pass(&mut self, end: u32) {
-        for pair in &mut self.pairs {
-            pair.test.pass(end);
-            if let Some(guard) = &mut pair.guard {
-                guard.pass(end);
-            }
-        }
-        self.as_of = self.as_of.max(end);
-    }
-
-    /// Adds one minute, not before the minutes already seen: its cells, summed,
-    /// in any order; cells of branches and metrics not known are left out.
-    /// Minutes without a cell may be left out.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a minute already seen; nothing is
-    /// changed. Data for earlier minutes need a new monitor.
-    pub fn add(&mut self, minute: Minute, cells: &[Cell<'_>]) -> Result<()> {
-        let at = minute.get();
-        if at < self.as_of || minute == Minute::END {
-            return Err(Error::invalid(format!(
-                "minute {minute} has been seen: this monitor goes on from {}",
-                Minute::clamped(u64::from(self.as_of))
-            ))
-            .help("make a new monitor for late data"));
-        }
-        self.minute.fill(0);
-        let whole = self.whole_until.is_some_and(|whole| minute < whole);
-        for cell in cells {
-            let (Some(branch), Some(metric)) = (self.branch(cell.branch), self.metric(cell.metric))
-            else {
-                continue;
-            };
-            let total = &mut self.branches[branch].totals[metric];
-            total.units = total.units.saturating_add(cell.units);
-            if whole {
-                total.whole = total.whole.saturating_add(cell.units);
-            }
-            total.first.get_or_insert(at);
-            total.last = Some(at);
-            let sum = &mut self.minute[branch * self.metrics.len() + metric];
-            *sum = sum.saturating_add(cell.units);
-            self.first = Some(self.first.map_or(at, |first| first.min(at)));
-        }
-        let units = self.minute.iter().zip(self.metrics.iter().cycle());
-        let dense: Vec<f64> = units
-            .map(|(units, metric)| match metric.kind.decimals() {
-                0 => (*units).max(0) as f64,
-                decimals => (*units).max(0) as f64 / 10f64.powi(i32::from(decimals)),
-            })
-            .collect();
-        self.walk(at, 1, &dense);
-        self.pass(at + 1);
-        Ok(())
-    }
-
     /// Declares minutes before `whole_until` whole from now on. What lies
     /// before it is counted as cells are added.
     pub fn set_whole_until(&mut self, whole_until: Option<Minute>) {
         self.whole_until = whole_until;
-    }
-}
-
-impl Pair {
-    fn walk(&mut self, start: u32, events: [&[f64]; 2], exposure: [&[f64]; 2]) {
-        let rows = events[0].iter().zip(events[1]);
-        let hours = exposure[0].iter().zip(exposure[1]);
-        for (minute, (events, exposure)) in (start..).zip(rows.zip(hours)) {
-            let mut treatment = Arm::new(*events.0, *exposure.0);
-            let mut control = Arm::new(*events.1, *exposure.1);
-            if let Some(identical) = &mut self.identical {
-                identical.add(minute, treatment.events, control.events);
-            }
-            if self.swapped {
-                (treatment, control) = (control, treatment);
-            }
-            self.test.add_clean(minute, treatment, control);
-            if let Some(guard) = &mut self.guard {
-                guard.add_clean(minute, treatment, control);
-            }
-        }
     }
 }
 

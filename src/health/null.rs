@@ -3,6 +3,7 @@
 //! Two of the four signals have a state of their own: too identical, and dead
 //! branch. The other two (must-differ, equivalent) read confidence sequences.
 
+use super::combined::Ratio;
 use super::logspace::{log_chance_of_a_draw, log_sum_exp};
 
 /// ln of the evidence at which two series are too identical: a thousand.
@@ -135,6 +136,62 @@ pub fn log_chance_of_none(share: f64, others: f64) -> f64 {
         return if others > 0.0 { -1e9 } else { 0.0 };
     }
     others * (-share).ln_1p()
+}
+
+/// A metric declared to differ, looked at once an hour: at the first minute with
+/// exposure of each hour, on what was seen before it.
+///
+/// The hours are those of the clock, so that what is found never depends on
+/// when somebody else looked.
+#[derive(Clone, Copy, Debug)]
+pub struct MustDiffer {
+    /// The least ratio that counts.
+    least: f64,
+    alpha: f64,
+    hour: u32,
+    first_alarm: Option<u32>,
+}
+
+impl MustDiffer {
+    /// Before the first minute.
+    pub fn new(least: f64, alpha: f64) -> Self {
+        MustDiffer {
+            least,
+            alpha,
+            hour: 0,
+            first_alarm: None,
+        }
+    }
+
+    /// Whether a new hour has begun.
+    pub fn is_due(&self, minute: u32) -> bool {
+        minute / 60 != self.hour
+    }
+
+    /// Looks, if it has not alarmed yet.
+    pub fn look(&mut self, minute: u32, ratio: impl FnOnce(f64) -> Ratio) {
+        let first = self.hour == 0;
+        self.hour = minute / 60;
+        if self.first_alarm.is_none() && !first && self.inside(ratio(self.alpha)) {
+            self.first_alarm = Some(minute);
+        }
+    }
+
+    /// Whether a sequence shows that the ratio is too near to 1.
+    pub fn inside(&self, ratio: Ratio) -> bool {
+        let (lower, upper) = (ratio.lower, ratio.upper);
+        lower.is_some_and(|it| it > 1.0 / self.least) && upper.is_some_and(|it| it < self.least)
+    }
+
+    /// The least ratio that counts as different.
+    pub fn least(&self) -> f64 {
+        self.least
+    }
+
+    /// The minute of the first look at which it was.
+    pub fn first_alarm(&self) -> Option<u32> {
+        self.first_alarm
+    }
 }
 
 #[cfg(test)]

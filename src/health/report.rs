@@ -73,6 +73,11 @@ pub struct MetricReport {
     pub control_exposure: Option<Decimal>,
     /// Control's events per 1,000 units of exposure.
     pub control_rate: Option<f64>,
+    /// Rate of the last hour: right now, beside to date. Late hours make it
+    /// higher than it will turn out.
+    pub rate_now: Option<f64>,
+    /// Control's rate of the last hour.
+    pub control_rate_now: Option<f64>,
     /// The ratio of the rates, minute for minute (so that it is not the
     /// quotient of the two rates above while a roll-out ramps).
     pub ratio: Option<f64>,
@@ -204,6 +209,16 @@ pub struct HistoryReport {
     pub ratio: Option<f64>,
     /// The earlier releases with data at this age.
     pub releases: Vec<String>,
+    /// Mission Control's adjusted rate: once the release is out for more than
+    /// 48 hours its first 24 are left out, and of the hours that remain the
+    /// highest 0.1 % by rate.
+    pub adjusted_rate: Option<f64>,
+    /// The median of the earlier releases' adjusted rates at this age.
+    pub adjusted_baseline: Option<f64>,
+    /// The release's share of all exposure in the store over the last day, 0 to 1.
+    pub adoption: Option<f64>,
+    /// The median rate to date of the earlier ones when they had that share.
+    pub adoption_baseline: Option<f64>,
 }
 
 #[cfg(feature = "serde")]

@@ -140,7 +140,8 @@ fn first_minute(snapshot: &Snapshot, release: &str) -> Result<Option<u32>> {
     Ok(first)
 }
 
-fn gather_all<'a>(
+/// What the segments that can be read and the memtables hold of a choice.
+pub fn gather_all<'a>(
     snapshot: &'a Snapshot,
     recent: &'a Recent,
     choice: Choice<'_>,

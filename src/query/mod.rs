@@ -13,6 +13,7 @@ mod point;
 mod request;
 mod result;
 mod scan;
+mod series;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,8 @@
 //! The command line of hotstove: one file a command, over the public API.
 //!
 //! Results alone go to standard output; notes, warnings, progress and errors
-//! go to standard error. Exit codes: 0 done, 1 failed, 2 usage.
+//! go to standard error. Exit codes: 0 done, 1 failed, 2 usage; 3 and 4 are said
+//! by `health`.
 
 mod backup;
 mod clock;
@@ -9,6 +10,7 @@ mod compact;
 mod define;
 mod demo;
 mod failure;
+mod health;
 mod import;
 mod inspect;
 mod metrics;
@@ -45,6 +47,7 @@ enum Command {
     Define(define::Define),
     Import(import::Import),
     Query(query::Query),
+    Health(health::Health),
     Releases(releases::Releases),
     Metrics(metrics::Metrics),
     Inspect(inspect::Inspect),
@@ -62,6 +65,7 @@ impl Command {
             Command::Define(command) => command.run(),
             Command::Import(command) => command.run(),
             Command::Query(command) => command.run(),
+            Command::Health(command) => command.run(),
             Command::Releases(command) => command.run(),
             Command::Metrics(command) => command.run(),
             Command::Inspect(command) => command.run(),

@@ -13,18 +13,37 @@ use hotstove::{Batch, Durability, Minute, Name, Options, Reader, Store};
 use self::rollout::{BATCH_MINUTES, Rollout, declare, rollouts};
 use crate::failure::{Failure, Result, shown};
 use crate::print::{Format, answer, bytes, grouped};
-use crate::{open, query};
+use crate::{clock, health, open, query};
 
 /// The first minute simulated: a Monday. The same in every run.
 const START: &str = "2026-01-05T00:00Z";
+
+/// The release with a branch that crashes.
+const CRASHING: &str = "browser/release/121.0";
+
+/// Whose health is asked for, and why, in the order of the releases.
+const STORY: [(&str, &str); 3] = [
+    (
+        "browser/release/120.0",
+        "May this release go on? A harmless one turns out healthy:",
+    ),
+    (
+        CRASHING,
+        "And this one? Its branch crashes; the first alarm is the minute at which the roll-out could have been stopped:",
+    ),
+    (
+        "experiment/blue-button",
+        "Does the blue button make a difference? Nobody noticed that the treatment was never switched on:",
+    ),
+];
 
 /// What sources of a demonstration are called.
 const SOURCE: &str = "demo/";
 
 /// Simulate a roll-out and leave the store to play with.
 ///
-/// A healthy release, a release with a branch that crashes, an experiment
-/// without effect, and betas for volume. The same in every run; a second run
+/// A healthy release, a release with a branch that crashes, an experiment whose
+/// treatment never differed, and betas for volume; then their health. The same in every run; a second run
 /// adds nothing that is there, and goes on where more days are asked for.
 #[derive(Args)]
 pub struct Demo {
@@ -160,7 +179,7 @@ impl Demo {
             "When did it start? The first days of the release that crashes:",
             &[
                 "--release",
-                "browser/release/121.0",
+                CRASHING,
                 "--metric",
                 "crashes",
                 "--per",
@@ -184,6 +203,7 @@ impl Demo {
                 "all",
             ],
         )?;
+        self.judge()?;
         answer(|out| {
             writeln!(
                 out,
@@ -198,31 +218,59 @@ impl Demo {
             writeln!(
                 out,
                 "$ hotstove query {store} --release 'browser/*' --metric 'c*' --every 1d"
+            )?;
+            writeln!(
+                out,
+                "$ hotstove health {store} --release {CRASHING} --format html --out health.html"
             )
         })
     }
 
+    /// Asks for the health of what was rolled out.
+    fn judge(&self) -> Result<()> {
+        let failed = |error| Failure::store(&self.directory, &error);
+        let start: Minute = START.parse().map_err(failed)?;
+        let end = start.saturating_add(i64::from(self.days) * 1_440);
+        // The present is as far as anybody may look.
+        let at = end.min(clock::now());
+        let known = self.releases as usize;
+        for (release, question) in STORY.into_iter().take(known).filter(|_| at > start) {
+            let at = at.to_string();
+            let arguments = ["--release", release, "--at", &at];
+            self.say(question, "health", &arguments)?;
+            let code = self
+                .asked::<AskedHealth>("health", &arguments)?
+                .health
+                .judge()?;
+            answer(|out| writeln!(out, "(exit code {code})"))?;
+        }
+        Ok(())
+    }
+
     /// Prints a question and its answer.
     fn show(&self, question: &str, arguments: &[&str]) -> Result<()> {
-        let command = arguments
-            .iter()
-            .map(|word| quoted(word))
-            .collect::<Vec<_>>()
-            .join(" ");
-        answer(|out| {
-            writeln!(out, "\n{question}")?;
-            writeln!(
-                out,
-                "$ hotstove query {} {command}\n",
-                shown(&self.directory)
-            )
-        })?;
-        let words = ["query".as_ref(), self.directory.as_os_str()].into_iter();
-        let words = words.chain(arguments.iter().map(AsRef::as_ref));
-        let mut asked = Asked::try_parse_from(words)
-            .map_err(|error| Failure::new(format!("the demonstration asks nonsense: {error}")))?;
+        self.say(question, "query", arguments)?;
+        let mut asked = self.asked::<Asked>("query", arguments)?;
         asked.query.format = Some(Format::Table);
         asked.query.run().map(|_| ())
+    }
+
+    /// Prints a question, and the command that asks it.
+    fn say(&self, question: &str, command: &str, arguments: &[&str]) -> Result<()> {
+        let words: Vec<_> = arguments.iter().map(|word| quoted(word)).collect();
+        let (store, words) = (shown(&self.directory), words.join(" "));
+        answer(|out| {
+            writeln!(out, "\n{question}")?;
+            writeln!(out, "$ hotstove {command} {store} {words}\n")
+        })
+    }
+
+    /// A command as it would be typed.
+    fn asked<A: Parser>(&self, command: &str, arguments: &[&str]) -> Result<A> {
+        let words = [command.as_ref(), self.directory.as_os_str()].into_iter();
+        let words = words.chain(arguments.iter().map(AsRef::as_ref));
+        A::try_parse_from(words)
+            .map_err(|error| Failure::new(format!("the demonstration asks nonsense: {error}")))
     }
 }
 
@@ -231,6 +279,13 @@ impl Demo {
 struct Asked {
     #[command(flatten)]
     query: query::Query,
+}
+
+/// The same of `health`.
+#[derive(Parser)]
+struct AskedHealth {
+    #[command(flatten)]
+    health: health::Health,
 }
 
 /// A word as a shell wants it.

@@ -33,18 +33,22 @@ pub struct Rollout {
     pub release: Release,
     /// How much more each branch crashes than it should.
     crashing: Vec<f64>,
+    /// Whether all branches report the same events: an experiment that was
+    /// never switched on, and counts one population twice.
+    mirrored: bool,
 }
 
-/// What is rolled out: a healthy release, one with a crashing branch, an
-/// experiment without effect, and then as many healthy betas as asked for.
+/// What is rolled out: a healthy release, one with a crashing branch, a null
+/// experiment, and then as many healthy betas as asked for.
 pub fn rollouts(start: Minute, count: u32) -> hotstove::Result<Vec<Rollout>> {
     let ordinary = [("control", 0.2), ("rollout", 0.8)];
     let halves = [("control", 0.5), ("treatment", 0.5)];
     let mut rollouts = vec![
         rollout("browser/release/120.0", start, ordinary, 1.0)?,
-        rollout("browser/release/121.0", start, ordinary, 1.7)?,
+        rollout("browser/release/121.0", start, ordinary, 3.0)?,
         rollout("experiment/blue-button", start, halves, 1.0)?,
     ];
+    rollouts[2].mirrored = true;
     for beta in 0..count.saturating_sub(3) {
         let name = format!("browser/beta/122.{beta}");
         rollouts.push(rollout(&name, start, ordinary, 1.0)?);
@@ -71,6 +75,7 @@ fn rollout(
     Ok(Rollout {
         release,
         crashing: vec![1.0, crashing],
+        mirrored: false,
     })
 }
 
@@ -124,7 +129,8 @@ impl Rollout {
     /// What happens from `from` on for the length of a batch.
     pub fn simulate(&self, number: u64, series: &[[Series; 5]], from: Minute, batch: &mut Batch) {
         for (index, (branch, series)) in self.release.branches.iter().zip(series).enumerate() {
-            let mut random = Random::of(&[number, index as u64, from.get().into()]);
+            let stream = if self.mirrored { 0 } else { index as u64 };
+            let mut random = Random::of(&[number, stream, from.get().into()]);
             let share = branch.share.unwrap_or(1.0);
             let crashing = self.crashing.get(index).copied().unwrap_or(1.0);
             for minute in 0..BATCH_MINUTES {

@@ -30,6 +30,7 @@ pub fn write(out: &mut dyn Write, found: &Inspection) -> io::Result<()> {
     let answer = json!({
         "store_id": format!("{:016x}", found.store_id),
         "format_version": found.format_version,
+        "writer_alive": found.writer_alive,
         "generation": found.generation,
         "commits": found.sequence,
         "commits_in_segments": found.flushed_sequence,

@@ -106,6 +106,10 @@ fn facts(out: &mut dyn Write, path: &Path, found: &Inspection) -> io::Result<()>
             format!("DAMAGED: {segments} segments can not be read, {warnings} warnings below")
         }
     };
+    let state = match found.writer_alive {
+        true => format!("{state}; a writer is alive"),
+        false => format!("{state}; no writer is alive"),
+    };
     let cells = found.cells();
     let in_log = found.sequence.saturating_sub(found.flushed_sequence);
     let retained = match found.floor {

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 pub use self::grid::{Align, Column, Grid};
 pub use self::listing::Listing;
-pub use self::shape::{bytes, float, grouped, grouped_decimal, json_string};
+pub use self::shape::{bytes, float, grouped, grouped_decimal, json_string, width as shape_width};
 
 use crate::failure::{Failure, Result};
 

@@ -1,0 +1,356 @@
+//! What a report says, in sentences: the same ones on a terminal and a page.
+
+use hotstove::Role;
+use hotstove::health::{CheckVerdict, HistoryReport, MetricReport, Report, Signal, Verdict};
+
+use crate::print::{grouped, grouped_decimal};
+
+/// The verdict in one sentence.
+pub fn headline(report: &Report) -> String {
+    let tolerated = percent(report.margin - 1.0);
+    match report.verdict {
+        Verdict::Regressed => format!("worse than control: {}", named(report, Verdict::Regressed)),
+        Verdict::Improved => format!(
+            "better than control: {}; nothing is worse",
+            named(report, Verdict::Improved)
+        ),
+        Verdict::Healthy => format!("no vital sign is worse than control by more than {tolerated}"),
+        Verdict::Inconclusive => {
+            let open = [Verdict::Inconclusive, Verdict::NoData].map(|it| named(report, it));
+            let open = open.into_iter().find(|it| !it.is_empty());
+            match (open, &report.control) {
+                (_, None) => "no control to compare with: what is seen is observational".into(),
+                (Some(open), _) => format!("not enough data to tell yet: {open}"),
+                (None, _) => "not enough data to tell yet".into(),
+            }
+        }
+        Verdict::NoData if report.control.is_none() => {
+            "no control to compare with: what is seen is observational".into()
+        }
+        Verdict::NoData => "there are no data to tell from".into(),
+        Verdict::Held => "only metrics that are held back until their window is whole".into(),
+        Verdict::Invalid => {
+            "a check alarms, so that no comparison of metrics can be believed".into()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The metrics with a verdict, as `crashes (rollout)`; at most a handful.
+fn named(report: &Report, verdict: Verdict) -> String {
+    let metrics = compared(report).filter(|(_, metric)| metric.verdict == verdict);
+    let names: Vec<String> = metrics
+        .map(|(branch, metric)| format!("{} ({branch})", metric.metric))
+        .collect();
+    let mut text = names[..names.len().min(4)].join(", ");
+    if names.len() > 4 {
+        text.push_str(&format!(" and {} more", names.len() - 4));
+    }
+    text
+}
+
+/// Vital and decision metrics of the branches that are compared.
+pub fn compared(report: &Report) -> impl Iterator<Item = (&str, &MetricReport)> {
+    let others = report
+        .branches
+        .iter()
+        .filter(|branch| Some(&branch.branch) != report.control.as_ref());
+    others.flat_map(|branch| {
+        let metrics = branch.metrics.iter();
+        let judged = metrics.filter(|metric| metric.role != Role::Enrolment);
+        judged.map(|metric| (branch.branch.as_str(), metric))
+    })
+}
+
+/// What leads to the verdict, most important first.
+pub fn reasons(report: &Report) -> Vec<String> {
+    let mut reasons = alarms(report);
+    let mut open = vec![Verdict::Regressed, Verdict::Improved];
+    open.extend(report.control.as_ref().map(|_| Verdict::Inconclusive));
+    for verdict in open {
+        let metrics = compared(report).filter(|(_, metric)| metric.verdict == verdict);
+        reasons.extend(metrics.map(|(branch, metric)| reason(branch, metric)));
+    }
+    reasons.extend(held(report));
+    // Without a control that is all there is to say, and the headline says it.
+    if report.control.is_none() {
+        return reasons;
+    }
+    for (branch, metric) in compared(report) {
+        match (&metric.note, metric.verdict) {
+            (Some(note), Verdict::NoData) => {
+                reasons.push(format!("{} of {branch}: {note}", metric.metric));
+            }
+            (Some(note), Verdict::Healthy) => {
+                reasons.push(format!("{} of {branch}: {note}", metric.metric));
+            }
+            _ => {}
+        }
+    }
+    reasons
+}
+
+/// What is held back, and until when: the window is one for the whole release.
+fn held(report: &Report) -> Option<String> {
+    let mut metrics = compared(report).filter(|(_, metric)| metric.verdict == Verdict::Held);
+    let (_, first) = metrics.next()?;
+    let names = named(report, Verdict::Held);
+    Some(match first.opens_at {
+        Some(opens) => format!("held back until {opens}: {names}"),
+        None => format!("held back: {names}"),
+    })
+}
+
+/// The checks that alarm.
+fn alarms(report: &Report) -> Vec<String> {
+    let mut alarms = Vec::new();
+    let sample = &report.checks.sample_ratio;
+    if sample.verdict == CheckVerdict::Invalid {
+        let since = sample
+            .first_alarm
+            .map_or(String::new(), |at| format!(" (since {at})"));
+        alarms.push(format!(
+            "users are not split as planned{since}: {}",
+            split(report)
+        ));
+    }
+    for signal in &report.checks.null.signals {
+        if signal.verdict == CheckVerdict::Invalid {
+            let what = match &signal.metric {
+                Some(metric) => format!("{metric} of {}", signal.branch),
+                None => signal.branch.clone(),
+            };
+            let since = signal
+                .first_alarm
+                .map_or(String::new(), |at| format!(" (since {at})"));
+            alarms.push(format!("{what}: {}{since}", signal.note));
+        }
+    }
+    alarms
+}
+
+/// How enrolments were split.
+pub fn split(report: &Report) -> String {
+    let branches = report.checks.sample_ratio.branches.iter();
+    let parts: Vec<String> = branches
+        .map(|branch| {
+            let share = branch.share.map_or("nobody".into(), percent);
+            match branch.planned {
+                Some(planned) => format!("{} {share}, planned {}", branch.branch, percent(planned)),
+                None => format!("{} {share}", branch.branch),
+            }
+        })
+        .collect();
+    parts.join("; ")
+}
+
+fn reason(branch: &str, metric: &MetricReport) -> String {
+    let mut text = format!("{} of {branch}", metric.metric);
+    if let Some(ratio) = metric.ratio {
+        text.push_str(&format!(": {} times control's rate", significant(ratio)));
+        if let Some(range) = range(metric) {
+            text.push_str(&format!(" ({range})"));
+        }
+    }
+    if let Some(at) = metric.first_alarm {
+        text.push_str(&format!(", first alarm {at}"));
+    }
+    if let Some(more) = metric.events_needed {
+        text.push_str(&format!(
+            ", about {} more events decide",
+            grouped(more as u64)
+        ));
+    }
+    if let Some(note) = &metric.note {
+        text.push_str(&format!("; {note}"));
+    }
+    text
+}
+
+/// The confidence sequence: `0.98–1.04`, an open end where none is reached.
+pub fn range(metric: &MetricReport) -> Option<String> {
+    match (metric.ratio_lower, metric.ratio_upper) {
+        (Some(lower), Some(upper)) => {
+            Some(format!("{}–{}", significant(lower), significant(upper)))
+        }
+        (Some(lower), None) => Some(format!("above {}", significant(lower))),
+        (None, Some(upper)) => Some(format!("below {}", significant(upper))),
+        (None, None) => None,
+    }
+}
+
+/// Of each check its name, verdict and what there is to say.
+pub fn checks(report: &Report) -> Vec<(&'static str, CheckVerdict, String)> {
+    let checks = &report.checks;
+    let whole = match checks.completeness.whole_until {
+        Some(until) => {
+            let share = |share: Option<f64>, what: &str| {
+                share.map_or(String::new(), |it| format!(", {} of {what}", percent(it)))
+            };
+            let events = share(checks.completeness.events_whole, "events");
+            let exposure = share(checks.completeness.exposure_whole, "exposure");
+            format!("whole until {until}{events}{exposure} before it")
+        }
+        None => "not every source has said how far it is whole".into(),
+    };
+    let mut rows = vec![(
+        "sample ratio",
+        checks.sample_ratio.verdict,
+        match checks.sample_ratio.verdict {
+            CheckVerdict::NoData => "no enrolments against planned shares".into(),
+            _ => split(report),
+        },
+    )];
+    rows.push(("null experiment", checks.null.verdict, signals(report)));
+    rows.push(("completeness", checks.completeness.verdict, whole));
+    rows
+}
+
+/// A metric against history.
+pub fn past(past: &HistoryReport) -> String {
+    if past.releases.is_empty() {
+        return "no earlier release has both events and exposure at this age".into();
+    }
+    let both = |own: Option<f64>, other: Option<f64>| format!("{} to {}", rate(own), rate(other));
+    let mut text = format!(
+        "{} at an age of {}",
+        both(past.rate, past.baseline),
+        age(past.age)
+    );
+    if past.adjusted_rate.is_some() {
+        let adjusted = both(past.adjusted_rate, past.adjusted_baseline);
+        text.push_str(&format!(", adjusted {adjusted}"));
+    }
+    if let Some(adoption) = past.adoption {
+        let alike = both(past.rate, past.adoption_baseline);
+        text.push_str(&format!(
+            ", {alike} at an adoption of {}",
+            percent(adoption)
+        ));
+    }
+    let whom = match past.releases.as_slice() {
+        [one] => one.clone(),
+        many => format!("the median of {}", many.join(", ")),
+    };
+    format!("{text}, against {whom}; observational, never an alarm")
+}
+
+/// `13 d 4 h`, `4 h 5 min`.
+fn age(minutes: u32) -> String {
+    let (days, hours, minutes) = (minutes / 1_440, minutes / 60 % 24, minutes % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes} min"),
+        (0, hours) => format!("{hours} h {minutes} min"),
+        (days, hours) => format!("{days} d {hours} h"),
+    }
+}
+
+/// The signals of a null experiment, those alike together.
+fn signals(report: &Report) -> String {
+    let mut notes: Vec<(String, Vec<&str>)> = Vec::new();
+    let signals = &report.checks.null.signals;
+    // What is as it should be needs no words, but where it is good news.
+    let told = |it: &&Signal| {
+        it.verdict != CheckVerdict::Healthy || ["equivalent", "must differ"].contains(&it.signal)
+    };
+    let mut shown: Vec<_> = signals.iter().filter(told).collect();
+    shown.sort_by_key(|it| it.verdict != CheckVerdict::Invalid);
+    if shown.is_empty() && !signals.is_empty() {
+        return "branches are alive and differ from minute to minute".into();
+    }
+    for signal in shown {
+        let note = match &signal.metric {
+            Some(metric) => format!("{metric}: {}", signal.note),
+            None => signal.note.clone(),
+        };
+        match notes.iter_mut().find(|(known, _)| *known == note) {
+            Some((_, branches)) => branches.push(&signal.branch),
+            None => notes.push((note, vec![&signal.branch])),
+        }
+    }
+    if notes.is_empty() {
+        return "nothing to tell from".into();
+    }
+    let told = notes
+        .into_iter()
+        .map(|(note, branches)| match report.branches.len() {
+            0..=2 => note,
+            _ => format!("{note} ({})", branches.join(", ")),
+        });
+    told.collect::<Vec<_>>().join("; ")
+}
+
+/// What is shown of a rate per 1,000.
+pub fn rate(rate: Option<f64>) -> String {
+    rate.map_or("–".into(), significant)
+}
+
+/// Evidence as odds: `×20` for e³, powers of ten beyond a million.
+pub fn evidence(log_e: Option<f64>) -> String {
+    let Some(log_e) = log_e else {
+        return "–".into();
+    };
+    let tens = log_e / std::f64::consts::LN_10;
+    if tens >= 6.0 {
+        format!("10^{tens:.0}")
+    } else if tens <= -3.0 {
+        "0.001".into()
+    } else {
+        significant(log_e.exp())
+    }
+}
+
+/// Three significant digits, thousands apart.
+pub fn significant(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-4..1e15).contains(&size) {
+        return format!("{value:.1e}");
+    }
+    let decimals = match size {
+        size if size >= 100.0 || size == 0.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 0.1 => 2,
+        size if size >= 0.01 => 3,
+        _ => 5,
+    };
+    grouped_decimal(&format!("{value:.decimals$}"))
+}
+
+/// A share of 1 as a percentage.
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let shown = if percent >= 99.95 || (percent - percent.round()).abs() < 0.005 {
+        format!("{percent:.0}")
+    } else {
+        format!("{percent:.1}")
+    };
+    // The sign stays with its number at the end of a line.
+    format!("{shown}\u{a0}%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        for (value, text) in [
+            (0.0, "0"),
+            (1.0, "1.00"),
+            (1.234, "1.23"),
+            (12.34, "12.3"),
+            (1234.5, "1,234"),
+            (0.0123, "0.012"),
+            (1e-9, "1.0e-9"),
+            (1e20, "1.0e20"),
+        ] {
+            assert_eq!(significant(value), text);
+        }
+        assert_eq!(percent(0.5), "50\u{a0}%");
+        assert_eq!(percent(0.123), "12.3\u{a0}%");
+        assert_eq!(evidence(Some(20f64.ln())), "20.0");
+        assert_eq!(evidence(Some(100.0)), "10^43");
+        assert_eq!(evidence(Some(-100.0)), "0.001");
+        assert_eq!(evidence(None), "–");
+    }
+}
