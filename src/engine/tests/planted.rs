@@ -22,9 +22,9 @@ const CHECKS: [Check; 9] = [
     ("flipped bytes", every_flip_of_a_log_is_found),
     ("panics", super::panics::a_panicking_leader_answers_everyone),
     ("crash, 1 step", || explored(1, &small(), true)),
-    ("crash, buffered", || explored(1, &buffered(), false)),
     ("disk full", || squeeze_all(&small(), 512).map(drop)),
     ("crash, 2 steps", || explored(2, &small(), false)),
+    ("crash, buffered", || explored(2, &buffered(), false)),
     ("crash, log full", || explored(2, &tiny(), false)),
     ("faults, clean", || {
         hurt_ways(&[Outcome::Nothing, Outcome::Everything])
@@ -100,13 +100,23 @@ fn all_found<'a>(bugs: impl Iterator<Item = &'a Bug>) {
 
 #[test]
 fn a_sample_of_the_planted_bugs_is_found() {
-    all_found(Bug::ALL.iter().step_by(9));
+    all_found(
+        [
+            Bug::CommitNotSynced,
+            Bug::LogRemovedEarly,
+            Bug::PayloadNotChecked,
+        ]
+        .iter(),
+    );
 }
 
 #[test]
 #[ignore = "minutes: cargo test --lib engine::tests::planted -- --ignored --nocapture"]
 fn every_planted_bug_is_found() {
-    all_found(Bug::ALL.iter());
+    // One alone: BUG=SealedWithoutSync.
+    let own = std::env::var("BUG").ok();
+    let wanted = |bug: &&Bug| own.as_ref().is_none_or(|own| format!("{bug:?}") == *own);
+    all_found(Bug::ALL.iter().filter(wanted));
 }
 
 #[test]
