@@ -71,7 +71,7 @@ fn stamps_alone_are_recovered_for_good_too() {
 }
 
 #[test]
-fn nothing_is_appended_to_a_log_whose_successor_may_come_back() {
+pub fn nothing_is_appended_to_a_log_whose_successor_may_come_back() {
     let disk = SimDisk::new(1);
     let store = open(&disk).unwrap();
     commit(&store, 1).unwrap();
@@ -89,7 +89,7 @@ fn nothing_is_appended_to_a_log_whose_successor_may_come_back() {
 }
 
 #[test]
-fn a_renaming_that_failed_and_happened_is_not_taken_for_undone() {
+pub fn a_renaming_that_failed_and_happened_is_not_taken_for_undone() {
     let disk = SimDisk::new(1);
     let store = open(&disk).unwrap();
     commit(&store, 1).unwrap();
@@ -109,7 +109,7 @@ fn a_renaming_that_failed_and_happened_is_not_taken_for_undone() {
 }
 
 #[test]
-fn a_flush_or_merge_that_fails_leaves_no_segments_behind() {
+pub fn a_flush_or_merge_that_fails_leaves_no_segments_behind() {
     let disk = SimDisk::new(1);
     let store = open(&disk).unwrap();
     let segments = || {

@@ -18,8 +18,14 @@ use crate::storage::sim_disk::Outcome;
 type Check = (&'static str, fn() -> Result<(), String>);
 
 /// Bounded versions of what the other files do, the quick ones first.
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 10] = [
     ("flipped bytes", every_flip_of_a_log_is_found),
+    ("regressions", || {
+        super::found::nothing_is_appended_to_a_log_whose_successor_may_come_back();
+        super::found::a_renaming_that_failed_and_happened_is_not_taken_for_undone();
+        super::found::a_flush_or_merge_that_fails_leaves_no_segments_behind();
+        Ok(())
+    }),
     ("panics", super::panics::a_panicking_leader_answers_everyone),
     ("crash, 1 step", || explored(1, &small(), true)),
     ("disk full", || squeeze_all(&small(), 512).map(drop)),
