@@ -21,6 +21,7 @@ use std::f64::consts::LN_2;
 
 use super::Arm;
 use super::bets::Bets;
+use super::drift::Drift;
 use super::logspace::log_phi;
 
 /// A block closes no earlier than at this many expected events of either arm.
@@ -32,8 +33,6 @@ const STRATUM_MINUTES: u32 = 60;
 /// The scale s² over the variance that independent events of the first block
 /// would have.
 const SCALE: f64 = 20.0;
-/// Lags at which the differences of blocks are held against each other.
-const LAGS: usize = 3;
 
 /// What evidence is gathered for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,14 +108,6 @@ struct Standing {
     sum: f64,
     spread: f64,
     scale: f64,
-}
-
-/// What the autocorrelation of the differences needs.
-#[derive(Clone, Copy, Debug, Default)]
-struct Drift {
-    first: [f64; LAGS],
-    recent: [f64; LAGS],
-    lagged: [f64; LAGS],
 }
 
 impl Blocks {
@@ -395,33 +386,5 @@ impl Standing {
     fn log_e(self) -> f64 {
         let z = self.sum / self.spread.sqrt();
         LN_2 + 0.5 * (self.scale / self.spread).ln() + 0.5 * z * z + log_phi(z)
-    }
-}
-
-impl Drift {
-    fn add(&mut self, difference: f64, count: usize) {
-        if let Some(first) = self.first.get_mut(count) {
-            *first = difference;
-        }
-        for (lag, (lagged, earlier)) in self.lagged.iter_mut().zip(self.recent).enumerate() {
-            if count > lag {
-                *lagged += difference * earlier;
-            }
-        }
-        self.recent.rotate_right(1);
-        self.recent[0] = difference;
-    }
-
-    /// Of Σ(dᵢ − m)(dᵢ₋ₖ − m) over the lags, the highest.
-    fn highest(&self, total: f64, mean: f64, blocks: f64) -> f64 {
-        let mut left_out = 0.0;
-        let mut highest = f64::NEG_INFINITY;
-        for lag in 0..LAGS {
-            left_out += self.first[lag] + self.recent[lag];
-            let both = 2.0 * total - left_out;
-            let pairs = blocks - (lag + 1) as f64;
-            highest = highest.max(self.lagged[lag] - mean * both + pairs * mean * mean);
-        }
-        highest
     }
 }

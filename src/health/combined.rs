@@ -13,47 +13,7 @@ use super::grid::{Grid, Prior};
 use super::likelihood::Likelihood;
 use super::logspace::{log_mean, log_sum_exp};
 use super::sequence;
-
-/// What alarms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Watch {
-    /// Nothing: evidence is only read when asked for.
-    Nothing,
-    /// "T's rate is more than the margin times C's."
-    Worse,
-    /// "The rates differ."
-    Either,
-}
-
-/// How two arms are compared.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Burst length L: the longest one fault of one user goes on.
-    pub burst_minutes: u32,
-    /// Burst bound b: the most events one fault of one user sends.
-    pub burst_events: u32,
-    /// Each event is independent: the exact test alone, without tempering.
-    pub independent: bool,
-    /// What alarms.
-    pub watch: Watch,
-    /// The ratio beyond which "worse" begins; 1 or more.
-    pub margin: f64,
-    /// ln of the evidence at which the alarm is raised.
-    pub log_threshold: f64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            burst_minutes: 30,
-            burst_events: 80,
-            independent: false,
-            watch: Watch::Worse,
-            margin: 1.0,
-            log_threshold: 20f64.ln(),
-        }
-    }
-}
+pub use super::settings::{Settings, Watch};
 
 /// Evidence as natural logarithms, at one look.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -381,29 +341,4 @@ impl Comparison {
 /// Evidence of blocks that r is not `ratio`: the mean of both claims.
 fn apart(blocks: &Blocks, ratio: f64) -> f64 {
     log_mean(blocks.above().log_e(ratio), blocks.below().log_e(ratio))
-}
-
-impl Settings {
-    /// What S is divided by.
-    fn burst(&self) -> f64 {
-        if self.independent {
-            1.0
-        } else {
-            f64::from(self.burst_events.max(1))
-        }
-    }
-
-    fn margin_watched(&self) -> f64 {
-        match self.watch {
-            Watch::Either => 1.0,
-            _ => self.margin,
-        }
-    }
-
-    fn prior<'a>(&self, grid: &'a Grid) -> &'a Prior {
-        match self.watch {
-            Watch::Either => &grid.either,
-            _ => &grid.worse,
-        }
-    }
 }

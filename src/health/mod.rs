@@ -26,6 +26,7 @@ mod bets;
 mod blocks;
 mod checks;
 mod combined;
+mod drift;
 mod ebh;
 mod exact;
 mod feed;
@@ -45,6 +46,7 @@ mod report;
 mod request;
 mod root;
 mod sequence;
+mod settings;
 mod trace;
 mod verdict;
 
