@@ -21,7 +21,9 @@ mod tests;
 mod wide;
 
 pub use cold::{ColdBlock, ColdMeta, encode_cold};
-pub use page::{
-    CELLS_MAX, Column, Family, Page, Summary, decode, decode_range, encode, sum_range, summarize,
-};
-pub use presence::{MINUTES, Presence};
+#[cfg(any(test, feature = "internals"))]
+pub use page::{CELLS_MAX, Summary, sum_range};
+pub use page::{Column, Family, Page, decode, decode_range, encode, summarize};
+#[cfg(any(test, feature = "internals"))]
+pub use presence::MINUTES;
+pub use presence::Presence;

@@ -72,6 +72,7 @@ impl Column {
 
     /// Whether the column has no values.
     #[must_use]
+    #[cfg(any(test, feature = "internals"))]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -248,6 +249,7 @@ fn decode_cells(
 ///
 /// # Errors
 /// As [`decode_range`].
+#[cfg(any(test, feature = "internals"))]
 pub fn sum_range(
     bytes: &[u8],
     family: Family,

@@ -50,6 +50,7 @@ impl Presence {
     }
 
     /// Takes one minute out.
+    #[cfg(any(test, feature = "internals"))]
     pub fn unset(&mut self, minute: u16) {
         if minute < MINUTES {
             self.words[usize::from(minute / 64)] &= !(1 << (minute % 64));

@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn every_flipped_bit_and_every_prefix_is_found() {
         let record = Override {
-            at: 29_923_361,
+            at: 29_922_401,
             release: "a".into(),
             metric: "uri_count".into(),
             reason: "the chief asked".into(),

@@ -195,6 +195,7 @@ impl Directory {
     }
 
     /// All entries, in order.
+    #[cfg(any(test, feature = "internals"))]
     pub fn iter(&self) -> impl Iterator<Item = Entry> {
         self.range(0..self.len())
     }

@@ -13,7 +13,7 @@ use crate::limits::{MINUTE_END, MINUTES_PER_DAY};
 /// ```
 /// use hotstove::Minute;
 /// let minute: Minute = "2026-11-22T10:41Z".parse()?;
-/// assert_eq!(minute.get(), 29_923_361);
+/// assert_eq!(minute.get(), 29_922_401);
 /// assert_eq!(minute.to_string(), "2026-11-22T10:41Z");
 /// assert!("0000-01-01T00:00Z".parse::<Minute>().is_err());
 /// # Ok::<(), hotstove::Error>(())
