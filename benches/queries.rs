@@ -26,7 +26,10 @@ fn queries(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("compacted");
     let one = pattern(&release);
-    for (what, from) in [("its last day", last - 1_440), ("an earlier day", first + 2_880)] {
+    for (what, from) in [
+        ("its last day", last - 1_440),
+        ("an earlier day", first + 2_880),
+    ] {
         group.bench_function(
             format!("Q1: 5 branches, 2 metrics, a day of minutes, {what}"),
             |bencher| {
@@ -90,7 +93,10 @@ fn queries(criterion: &mut Criterion) {
         .expect("a sound store")
         .expect("a series");
     let mut cells = Cells::default();
-    for (what, from) in [("its last day", last - 1_440), ("an earlier day", first + 2_880)] {
+    for (what, from) in [
+        ("its last day", last - 1_440),
+        ("an earlier day", first + 2_880),
+    ] {
         group.bench_function(format!("one series-day, {what}"), |bencher| {
             bencher.iter(|| {
                 series
