@@ -147,7 +147,7 @@ impl Monitor {
     /// Minutes without a cell may be left out.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a minute already seen; nothing is
+    /// [`crate::ErrorKind::InvalidInput`] for a minute already seen; nothing is
     /// changed. Data for earlier minutes need a new monitor.
     pub fn add(&mut self, minute: Minute, cells: &[Cell<'_>]) -> Result<()> {
         let at = minute.get();

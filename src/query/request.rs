@@ -208,7 +208,7 @@ impl Query<'_> {
     }
 
     /// Reads decision metrics whether their window is whole or not. Whoever
-    /// does that records it: see [`crate::Store::record_override`].
+    /// does that records it: see [`crate::Reader::record_override`].
     pub fn overriding_held(mut self, overriding: bool) -> Self {
         self.overriding_held = overriding;
         self
