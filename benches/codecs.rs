@@ -1,15 +1,14 @@
 //! Size and speed of the codecs on diurnal Poisson counts.
 #![allow(missing_docs, reason = "criterion's macros write what has none")]
 
-#[path = "w1/random.rs"]
-#[allow(dead_code, reason = "the generator has more than this needs")]
-mod random;
+mod common;
 
+use common::memory::Watch;
+use common::w1::random::Random;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hotstove::internals::codec::{
     ColdMeta, Column, Family, Page, Presence, decode, encode, encode_cold,
 };
-use random::Random;
 
 /// Two weeks of a series, a page a day.
 fn fortnight(mean: f64) -> Vec<Page> {
@@ -31,6 +30,7 @@ fn fortnight(mean: f64) -> Vec<Page> {
 }
 
 fn codecs(criterion: &mut Criterion) {
+    let watch = Watch::start();
     let mut group = criterion.benchmark_group("codecs");
     for mean in [0.01, 0.1, 1.0, 10.0, 100.0, 1_000.0, 10_000.0] {
         let pages = fortnight(mean);
@@ -72,6 +72,7 @@ fn codecs(criterion: &mut Criterion) {
         });
     }
     group.finish();
+    drop(watch);
 }
 
 criterion_group!(benches, codecs);

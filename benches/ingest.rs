@@ -1,51 +1,50 @@
-//! How fast deltas go in: the whole of W1 in arrival order, and synced commits.
+//! How fast do deltas go in? The whole of W1 in arrival order, synced commits
+//! of a minute each, and four threads that share their syncs.
 #![allow(missing_docs, reason = "criterion's macros write what has none")]
 
 mod common;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use common::{buffered, directory, handles, ingest, print_memory, push, scale, w1::W1};
+use common::memory::{Watch, bytes_written};
+use common::w1::W1;
+use common::{
+    SEED, batch, buffered, busy_minutes, bytes_on_disk, directory, handles, ingest, scale, smoke,
+};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hotstove::{Batch, Options, Store};
 
 /// Not a criterion loop: one pass over all of W1, told once, with its sizes.
 fn whole(_: &mut Criterion) {
     let directory = directory();
-    let (store, told) = ingest(&directory.path().join("store"), buffered(), scale());
+    let path = directory.path().join("store");
+    let before = bytes_written();
+    let watch = Watch::start();
+    let (store, told) = ingest(&path, buffered(), scale());
+    println!("{}", told.told);
     println!(
-        "ingest, buffered: {:.2} M deltas/s over {} deltas; {} MiB anonymous at the peak",
-        told.deltas as f64 / told.spent.as_secs_f64() / 1e6,
-        told.deltas,
-        told.anonymous_mib
+        "buffered, one thread: {:.2} M deltas/s; by quarters {:.2?}",
+        told.rate / 1e6,
+        told.quarters.map(|rate| rate / 1e6)
     );
     store.flush().expect("a flush");
-    let bytes = |store: &Store| store.inspect().expect("an inspection").segment_bytes() as f64;
+    store.close().expect("a close");
+    drop(watch);
     println!(
-        "fresh: {:.3} bytes a cell",
-        bytes(&store) / told.cells as f64
+        "fresh: {:.3} bytes a cell, everything on disk counted; {:.2} bytes written a delta so far",
+        bytes_on_disk(&path) as f64 / told.cells as f64,
+        (bytes_written() - before) as f64 / told.deltas as f64
     );
-    let start = Instant::now();
-    store.compact().expect("a compaction");
-    println!("compaction: {:.2} s", start.elapsed().as_secs_f64());
-    println!(
-        "compacted: {:.3} bytes a cell",
-        bytes(&store) / told.cells as f64
-    );
-    print_memory();
 }
 
 fn synced(criterion: &mut Criterion) {
     let directory = directory();
-    let mut workload = W1::new(42, scale());
+    let mut workload = W1::new(SEED, scale());
     let store = Store::open(directory.path().join("store"), Options::new()).expect("a store");
     let handles = handles(&store, &workload);
-    // The busiest minutes, one commit each.
-    let minutes: Vec<Vec<_>> = (0..6_250)
-        .map(|offset| workload.minute(offset).to_vec())
-        .skip(6_000)
-        .collect();
+    let minutes = busy_minutes(&mut workload);
     let deltas: usize = minutes.iter().map(Vec::len).sum();
+    let watch = Watch::start();
     let mut group = criterion.benchmark_group("ingest");
     group
         .throughput(Throughput::Elements((deltas / minutes.len()) as u64))
@@ -53,16 +52,52 @@ fn synced(criterion: &mut Criterion) {
     let mut next = minutes.iter().cycle();
     group.bench_function("synced commit of a minute", |bencher| {
         bencher.iter(|| {
-            let mut batch = Batch::new();
             let minute = next.next().expect("an endless cycle");
-            minute
-                .iter()
-                .for_each(|delta| push(&mut batch, &handles, delta));
-            store.commit(batch).expect("a commit")
+            store.commit(batch(&handles, minute)).expect("a commit")
         });
     });
     group.finish();
+    drop(watch);
 }
 
-criterion_group!(benches, whole, synced);
+/// Four threads, each with batches of 10,000 deltas of its own.
+fn shared(_: &mut Criterion) {
+    const THREADS: usize = 4;
+    let rounds = if smoke() { 2 } else { 60 };
+    let directory = directory();
+    let mut workload = W1::new(SEED, scale());
+    let store = Store::open(directory.path().join("store"), Options::new()).expect("a store");
+    let handles = handles(&store, &workload);
+    let deltas: Vec<_> = busy_minutes(&mut workload).concat();
+    let batches: Vec<Vec<Batch>> = (0..THREADS)
+        .map(|thread| {
+            let own = |round: usize| {
+                let place = (thread * rounds + round) * 10_000;
+                let deltas = deltas.iter().cycle().skip(place % deltas.len());
+                let deltas: Vec<_> = deltas.take(10_000).copied().collect();
+                batch(&handles, &deltas)
+            };
+            (0..rounds).map(own).collect()
+        })
+        .collect();
+    let watch = Watch::start();
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for batches in batches {
+            scope.spawn(|| {
+                for batch in batches {
+                    store.commit(batch).expect("a commit");
+                }
+            });
+        }
+    });
+    let spent: Duration = start.elapsed();
+    println!(
+        "synced, {THREADS} threads, batches of 10,000, built beforehand: {:.2} M deltas/s",
+        (THREADS * rounds * 10_000) as f64 / spent.as_secs_f64() / 1e6
+    );
+    drop(watch);
+}
+
+criterion_group!(benches, whole, synced, shared);
 criterion_main!(benches);

@@ -1,25 +1,40 @@
-//! What every bench needs: a store filled with W1, and what memory it took.
+//! What every bench needs: W1 into a store, and what it took.
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hotstove::{Batch, Durability, Kind, Metric, Minute, Name, Options, Series, Store};
+use hotstove::{
+    Batch, Durability, Kind, Metric, Minute, Name, Options, Pattern, Series, SeriesKey, Store,
+};
 
 #[path = "../w1/mod.rs"]
 pub mod w1;
 
+pub mod memory;
+pub mod states;
+
 use w1::W1;
+
+/// W1's seed.
+pub const SEED: u64 = 42;
+/// Minutes from the start in which all releases are active: what the benches
+/// of single commits take.
+pub const BUSY: std::ops::Range<u32> = 6_000..6_250;
+
+/// Whether this is a run of `cargo bench -- --test`.
+pub fn smoke() -> bool {
+    std::env::args().any(|argument| argument == "--test")
+}
 
 /// Scale of W1: the whole of it, a fortieth in a smoke run, or what
 /// `HOTSTOVE_W1_SCALE` says.
 pub fn scale() -> f64 {
-    let smoke = std::env::args().any(|argument| argument == "--test");
     let wished = std::env::var("HOTSTOVE_W1_SCALE")
         .ok()
         .and_then(|text| text.parse().ok());
-    wished.unwrap_or(if smoke { 0.025 } else { 1.0 })
+    wished.unwrap_or(if smoke() { 0.025 } else { 1.0 })
 }
 
 /// Not synced at every commit.
@@ -31,7 +46,25 @@ pub fn buffered() -> Options {
 
 /// A fresh directory for one store, removed when dropped.
 pub fn directory() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a directory for the store")
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory for the store")
+}
+
+pub fn pattern(text: &str) -> Pattern {
+    Pattern::new(text).expect("a pattern")
+}
+
+pub fn minute(minutes: u32) -> Minute {
+    Minute::new(minutes).expect("a minute")
+}
+
+/// The key of a series of W1.
+pub fn key(series: u32) -> SeriesKey {
+    let (release, branch, metric) = W1::names(series);
+    SeriesKey {
+        release: Name::new(&release).expect("a name"),
+        branch: Name::new(&branch).expect("a name"),
+        metric: Name::new(&metric).expect("a name"),
+    }
 }
 
 /// Defines W1's metrics and resolves its series.
@@ -60,7 +93,7 @@ pub fn handles(store: &Store, workload: &W1) -> Vec<Series> {
 
 /// One delta of W1 as part of a batch.
 pub fn push(batch: &mut Batch, handles: &[Series], delta: &w1::Delta) {
-    let at = Minute::new(delta.minute).expect("a minute");
+    let at = minute(delta.minute);
     let series = handles[delta.series as usize];
     match w1::kind(delta.series % w1::METRICS) {
         w1::Kind::Counter => batch.add(series, at, delta.bits),
@@ -69,75 +102,89 @@ pub fn push(batch: &mut Batch, handles: &[Series], delta: &w1::Delta) {
     };
 }
 
+/// Deltas as a batch.
+pub fn batch(handles: &[Series], deltas: &[w1::Delta]) -> Batch {
+    let mut batch = Batch::new();
+    deltas
+        .iter()
+        .for_each(|delta| push(&mut batch, handles, delta));
+    batch
+}
+
+/// The minutes [`BUSY`], a list of deltas each.
+pub fn busy_minutes(workload: &mut W1) -> Vec<Vec<w1::Delta>> {
+    let minutes = (0..BUSY.end).map(|offset| workload.minute(offset).to_vec());
+    minutes.skip(BUSY.start as usize).collect()
+}
+
 /// What streaming W1 into a store took.
 pub struct Ingested {
     pub deltas: u64,
     pub cells: u64,
-    /// Time in batches and commits, without generating.
-    pub spent: Duration,
-    /// The largest anonymous memory seen, in MiB.
-    pub anonymous_mib: u64,
+    /// What was generated, in words.
+    pub told: String,
+    /// Deltas a second in batches and commits, without generating: the whole,
+    /// and each quarter of the minutes.
+    pub rate: f64,
+    pub quarters: [f64; 4],
+    /// How long each commit took, without its batch.
+    pub commits: Vec<Duration>,
 }
 
 /// Streams W1 into a new store at `path`, a commit a minute.
 pub fn ingest(path: &Path, options: Options, scale: f64) -> (Store, Ingested) {
-    let mut workload = W1::new(42, scale);
+    let mut workload = W1::new(SEED, scale);
     let store = Store::open(path, options).expect("a store");
     let handles = handles(&store, &workload);
-    let mut spent = Duration::ZERO;
-    let mut anonymous_mib = 0;
-    for offset in 0..workload.minutes() {
+    let mut quarters = [(0, Duration::ZERO); 4];
+    let mut commits = Vec::with_capacity(workload.minutes() as usize);
+    let minutes = workload.minutes();
+    for offset in 0..minutes {
         let deltas = workload.minute(offset);
         let start = Instant::now();
-        let mut batch = Batch::new();
-        deltas
-            .iter()
-            .for_each(|delta| push(&mut batch, &handles, delta));
+        let batch = batch(&handles, deltas);
+        let built = start.elapsed();
         store.commit(batch).expect("a commit");
-        spent += start.elapsed();
-        if offset % 256 == 0 {
-            anonymous_mib = anonymous_mib.max(memory_mib("RssAnon"));
-        }
+        let spent = start.elapsed();
+        commits.push(spent - built);
+        let (count, total) = &mut quarters[(offset * 4 / minutes) as usize];
+        *count += deltas.len();
+        *total += spent;
     }
-    println!(
-        "W1 scale {scale}: {} deltas, {} cells, checksum {:016x}, entropy of the counts {:.3} bits each",
-        workload.deltas,
-        workload.cells,
-        workload.checksum,
-        workload.entropy_bits / (workload.cells as f64 * 0.7)
-    );
+    let spent: Duration = quarters.iter().map(|quarter| quarter.1).sum();
     let ingested = Ingested {
         deltas: workload.deltas,
         cells: workload.cells,
-        spent,
-        anonymous_mib,
+        told: format!("W1 scale {scale}: {}", workload.told()),
+        rate: workload.deltas as f64 / spent.as_secs_f64(),
+        quarters: quarters.map(|(count, spent)| count as f64 / spent.as_secs_f64()),
+        commits,
     };
     (store, ingested)
 }
 
-/// A compacted store of W1 in a directory that lives as long as the bench.
-pub fn compacted() -> (tempfile::TempDir, PathBuf) {
-    let directory = directory();
-    let path = directory.path().join("store");
-    let (store, _) = ingest(&path, buffered(), scale());
-    store.compact().expect("a compaction");
-    store.close().expect("a close");
-    (directory, path)
+/// Sorts durations and tells their median, p99, p99.9 and greatest.
+pub fn percentiles(durations: &mut [Duration]) -> String {
+    durations.sort_unstable();
+    let at = |share: f64| {
+        let place = (durations.len() as f64 * share) as usize;
+        durations[place.min(durations.len() - 1)].as_secs_f64() * 1e6
+    };
+    format!(
+        "p50 {:.0} µs, p99 {:.0} µs, p99.9 {:.0} µs, greatest {:.0} µs",
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0)
+    )
 }
 
-/// A line of `/proc/self/status`, in MiB; zero elsewhere.
-pub fn memory_mib(field: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with(field));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-    kib.unwrap_or(0) / 1_024
-}
-
-/// Peak memory, for the end of every bench's output.
-pub fn print_memory() {
-    println!(
-        "peak memory: {} MiB resident, {} MiB anonymous now",
-        memory_mib("VmHWM"),
-        memory_mib("RssAnon")
-    );
+/// Bytes of all files of a directory.
+pub fn bytes_on_disk(path: &Path) -> u64 {
+    let entries = std::fs::read_dir(path).expect("a directory");
+    let sizes = entries.map(|entry| {
+        let metadata = entry.and_then(|entry| entry.metadata());
+        metadata.map_or(0, |metadata| metadata.len())
+    });
+    sizes.sum()
 }

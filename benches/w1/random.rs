@@ -91,23 +91,3 @@ fn log_factorial(k: f64) -> f64 {
     let n = k + 1.0;
     (n - 0.5) * n.ln() - n + 0.918_938_533_204_672_7 + 1.0 / (12.0 * n) - 1.0 / (360.0 * n.powi(3))
 }
-
-/// Entropy of a Poisson count in bits: summed below 20, Gaussian with its
-/// first correction above.
-pub fn poisson_entropy(mean: f64) -> f64 {
-    if mean > 20.0 {
-        let gauss = 0.5 * (std::f64::consts::TAU * std::f64::consts::E * mean).log2();
-        return gauss - 1.0 / (12.0 * mean) / std::f64::consts::LN_2;
-    }
-    let mut probability = (-mean).exp();
-    let mut entropy = 0.0;
-    let mut count = 0.0;
-    while count < 80.0 {
-        if probability > 1e-18 {
-            entropy -= probability * probability.log2();
-        }
-        count += 1.0;
-        probability *= mean / count;
-    }
-    entropy
-}
