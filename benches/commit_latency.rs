@@ -5,16 +5,17 @@
 mod common;
 
 use common::memory::Watch;
-use common::{buffered, directory, ingest, percentiles, scale};
+use common::{buffered, directory, ingest, percentiles, scale, smoke};
 use criterion::{Criterion, criterion_group, criterion_main};
 use hotstove::Options;
 
 fn commits(_: &mut Criterion) {
+    let minutes = if smoke() { 500 } else { u32::MAX };
     for (what, options) in [("buffered", buffered()), ("synced", Options::new())] {
         let directory = directory();
         let path = directory.path().join("store");
         let watch = Watch::start();
-        let (store, mut told) = ingest(&path, options, scale());
+        let (store, mut told) = ingest(&path, options, scale(), minutes);
         println!("{}", told.told);
         println!(
             "{what}, {} commits, {:.2} M deltas/s: {}",

@@ -32,7 +32,7 @@ fn flush(criterion: &mut Criterion) {
             (0..rounds)
                 .map(|_| {
                     let directory = directory();
-                    let options = Options::new().background(false);
+                    let options = Options::new().background(false).memory_budget(1 << 30);
                     let store =
                         Store::open(directory.path().join("store"), options).expect("a store");
                     let handles = handles(&store, &workload);
@@ -78,5 +78,5 @@ fn compaction(_: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, flush, compaction);
+criterion_group!(benches, compaction, flush);
 criterion_main!(benches);

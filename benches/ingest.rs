@@ -20,7 +20,7 @@ fn whole(_: &mut Criterion) {
     let path = directory.path().join("store");
     let before = bytes_written();
     let watch = Watch::start();
-    let (store, told) = ingest(&path, buffered(), scale());
+    let (store, told) = ingest(&path, buffered(), scale(), u32::MAX);
     println!("{}", told.told);
     println!(
         "buffered, one thread: {:.2} M deltas/s; by quarters {:.2?}",

@@ -131,14 +131,15 @@ pub struct Ingested {
     pub commits: Vec<Duration>,
 }
 
-/// Streams W1 into a new store at `path`, a commit a minute.
-pub fn ingest(path: &Path, options: Options, scale: f64) -> (Store, Ingested) {
+/// Streams W1 into a new store at `path`, a commit a minute; so many minutes
+/// at most.
+pub fn ingest(path: &Path, options: Options, scale: f64, most: u32) -> (Store, Ingested) {
     let mut workload = W1::new(SEED, scale);
     let store = Store::open(path, options).expect("a store");
     let handles = handles(&store, &workload);
     let mut quarters = [(0, Duration::ZERO); 4];
-    let mut commits = Vec::with_capacity(workload.minutes() as usize);
-    let minutes = workload.minutes();
+    let minutes = workload.minutes().min(most);
+    let mut commits = Vec::with_capacity(minutes as usize);
     for offset in 0..minutes {
         let deltas = workload.minute(offset);
         let start = Instant::now();
