@@ -2,13 +2,13 @@
 //! width)` of a little-endian bit stream, for any width from 0 to 64.
 //!
 //! Eight values of one width fill exactly `width` bytes, so unpacking runs in
-//! groups of eight with every shift known to the compiler.
+//! groups of eight with every shift known to the compiler, or in vectors where
+//! the processor has them ([`simd`]).
+
+use super::simd::{self, GROUP};
 
 /// The widest value, in bits.
 pub const WIDTH_MAX: u8 = 64;
-
-/// Values unpacked at a time: the fewest that always end on a byte.
-const GROUP: usize = 8;
 
 /// Bits `value` needs: 0 for 0, 64 for the largest.
 pub fn width_of(value: u64) -> u8 {
@@ -47,11 +47,16 @@ pub fn pack(values: impl Iterator<Item = u64>, width: u8, out: &mut Vec<u8>) {
 
 /// Fills `out` with the values packed at the front of `bytes`, each added to
 /// `base` modulo 2^64. A width beyond 64 counts as 64; where `bytes` is too
-/// short, the values missing are `base`.
+/// short, the values missing are `base`. Where `bytes` goes on behind them,
+/// all the better: vectors are loaded whole.
 pub fn unpack(bytes: &[u8], width: u8, base: i64, out: &mut [i64]) {
     let unpack_groups = UNPACK[usize::from(width.min(WIDTH_MAX))];
     let (groups, rest) = out.as_chunks_mut::<GROUP>();
-    let done = unpack_groups(bytes, base, groups);
+    let mut done = simd::unpack(bytes, width, base, groups);
+    if done < groups.len() {
+        let bytes = bytes.get(done * usize::from(width)..).unwrap_or(&[]);
+        done += unpack_groups(bytes, base, &mut groups[done..]);
+    }
     if done == groups.len() && rest.is_empty() {
         return;
     }
@@ -71,6 +76,64 @@ pub fn unpack(bytes: &[u8], width: u8, base: i64, out: &mut [i64]) {
         unpack_groups(&padded, base, &mut values);
         target.copy_from_slice(&values[0][..target.len()]);
     }
+}
+
+/// The sum of the first `count` values, at most 64, packed at the front of
+/// `bytes`, which may go on; values missing count as zero.
+pub fn sum(bytes: &[u8], width: u8, count: usize) -> u128 {
+    let (groups, mut total) = simd::sum(bytes, width, count / GROUP);
+    let mut wide = u128::from(total);
+    let done = groups * GROUP;
+    if done < count {
+        let mut values = [0; 64];
+        let values = &mut values[..(count - done).min(64)];
+        let bytes = bytes.get(groups * usize::from(width)..).unwrap_or(&[]);
+        unpack(bytes, width, 0, values);
+        if width < 58 {
+            // 64 of these do not leave 64 bits.
+            total = values.iter().map(|value| *value as u64).sum();
+            wide += u128::from(total);
+        } else {
+            wide += values.iter().map(|v| u128::from(*v as u64)).sum::<u128>();
+        }
+    }
+    wide
+}
+
+/// The value at `index`; zero bits where `bytes` is too short.
+pub fn get(bytes: &[u8], width: u8, index: usize) -> u64 {
+    let bit = index * usize::from(width);
+    let rest = bytes.get(bit / 8..).unwrap_or(&[]);
+    let word = rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut word = [0; 16];
+        let length = rest.len().min(16);
+        word[..length].copy_from_slice(&rest[..length]);
+        word
+    });
+    (u128::from_le_bytes(word) >> (bit % 8)) as u64 & mask(width)
+}
+
+/// Bits of a [`window`] that are always those of the stream.
+pub const WINDOW_BITS: u32 = 57;
+
+/// The bits from `bit` on; zeros behind the end.
+#[inline(always)]
+pub fn window(bytes: &[u8], bit: usize) -> u64 {
+    let at = bit / 8;
+    let word = match bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        Some(word) => *word,
+        None => last_word(bytes, at),
+    };
+    u64::from_le_bytes(word) >> (bit % 8)
+}
+
+#[cold]
+#[inline(never)]
+fn last_word(bytes: &[u8], at: usize) -> [u8; 8] {
+    let mut word = [0; 8];
+    let rest = bytes.get(at..).unwrap_or(&[]);
+    word[..rest.len().min(8)].copy_from_slice(&rest[..rest.len().min(8)]);
+    word
 }
 
 /// Unpacks whole groups as long as `bytes` holds them; how many it did.
@@ -167,8 +230,13 @@ mod tests {
             bytes.extend(std::iter::repeat_n(0xff, behind));
             let mut out = vec![0; values.len()];
             unpack(&bytes, width, base, &mut out);
-            for (value, got) in values.iter().zip(&out) {
+            for (index, (value, got)) in values.iter().zip(&out).enumerate() {
                 prop_assert_eq!(base.wrapping_add(*value as i64), *got);
+                prop_assert_eq!(get(&bytes, width, index), *value);
+            }
+            for count in [values.len().min(64), values.len().min(13)] {
+                let expected = values[..count].iter().map(|value| u128::from(*value));
+                prop_assert_eq!(sum(&bytes, width, count), expected.sum::<u128>());
             }
         }
     }

@@ -15,7 +15,7 @@ use pco::{ChunkConfig, DecompressorScratch, DeltaSpec, FULL_BATCH_N, PagingSpec}
 
 use super::cursor::{Corrupt, Cursor, Result};
 use super::page::{self, CELLS_MAX, Column, Family, Page};
-use super::{gauge, presence_code, put};
+use super::{chunk, gauge, presence_code, put};
 
 /// The column's tag: the values stand in a page of the block's chunk.
 pub const COLD: u8 = 9;
@@ -78,6 +78,8 @@ pub struct ColdMeta {
 
 #[derive(Clone, Debug)]
 enum Chunk {
+    /// What is written most, read here and not by `pco`.
+    Own(chunk::Chunk),
     U16(ChunkDecompressor<u16>),
     U32(ChunkDecompressor<u32>),
     U64(ChunkDecompressor<u64>),
@@ -107,6 +109,15 @@ impl ColdMeta {
         cursor.check()?;
         let at = cursor.position();
         let chunk = cursor.take(cursor.remaining());
+        let own = match number {
+            U16 => chunk::Chunk::parse(chunk, u16::BITS),
+            U32 => chunk::Chunk::parse(chunk, u32::BITS),
+            _ => None,
+        };
+        if let Some(own) = own {
+            let chunk = Chunk::Own(own);
+            return Ok(ColdMeta { power, base, chunk });
+        }
         let chunk = match number {
             U16 => parse_chunk(chunk).map(Chunk::U16),
             U32 => parse_chunk(chunk).map(Chunk::U32),
@@ -127,6 +138,7 @@ impl ColdMeta {
         out: &mut [i64],
     ) {
         match &self.chunk {
+            Chunk::Own(chunk) => self.read_own(chunk, cursor, count, start, out),
             Chunk::U16(chunk) => self.read_above_base(chunk, cursor, count, start, out),
             Chunk::U32(chunk) => self.read_above_base(chunk, cursor, count, start, out),
             Chunk::U64(chunk) => self.read_above_base(chunk, cursor, count, start, out),
@@ -159,6 +171,30 @@ impl ColdMeta {
         }
     }
 
+    fn read_own(
+        &self,
+        chunk: &chunk::Chunk,
+        cursor: &mut Cursor<'_>,
+        count: usize,
+        start: usize,
+        out: &mut [i64],
+    ) {
+        let at = cursor.position();
+        let bytes = cursor.take(cursor.remaining());
+        let mut offsets = [0; CELLS_MAX];
+        let offsets = &mut offsets[..out.len().min(CELLS_MAX)];
+        if chunk.read(bytes, count, start, offsets).is_none() {
+            return cursor.fail_at(at, "a page of a chunk is damaged");
+        }
+        let highest = self.base.checked_add(u32::MAX.into());
+        for (value, offset) in out.iter_mut().zip(&*offsets) {
+            *value = self.base.wrapping_add(i64::from(*offset));
+        }
+        if highest.is_none() && out.iter().any(|value| *value < self.base) {
+            cursor.fail_at(at, "a value beyond 64 bits");
+        }
+    }
+
     fn read_above_base<T: Number + Default + Into<u64>>(
         &self,
         chunk: &ChunkDecompressor<T>,
@@ -182,7 +218,7 @@ impl ColdMeta {
     }
 }
 
-fn parse_chunk<T: Number>(bytes: &[u8]) -> Option<ChunkDecompressor<T>> {
+pub(super) fn parse_chunk<T: Number>(bytes: &[u8]) -> Option<ChunkDecompressor<T>> {
     let parse = || {
         let (file, rest) = FileDecompressor::new(bytes).ok()?;
         if file.format_version().major != PCO_MAJOR || rest.first()? & 0xf > PCO_MODE_MAX {
@@ -200,7 +236,7 @@ fn parse_chunk<T: Number>(bytes: &[u8]) -> Option<ChunkDecompressor<T>> {
 
 /// Fills `out` with the values from `start` on of the page of `count` values
 /// that the cursor's bytes are. Values behind those wanted are not read.
-fn read_page<T: Number + Default>(
+pub(super) fn read_page<T: Number + Default>(
     chunk: &ChunkDecompressor<T>,
     cursor: &mut Cursor<'_>,
     count: usize,
@@ -371,7 +407,7 @@ fn compress<T: Number>(head: Vec<u8>, values: &[T], counts: &[usize]) -> Option<
     Some(predicted.filter(worth).unwrap_or(simple))
 }
 
-fn compress_with<T: Number>(
+pub(super) fn compress_with<T: Number>(
     head: &[u8],
     values: &[T],
     counts: &[usize],

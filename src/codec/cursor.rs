@@ -85,6 +85,17 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// As [`Cursor::take`], with everything that follows them: who may look
+    /// further reads whole words without a copy.
+    pub fn take_and_beyond(&mut self, count: usize) -> &'a [u8] {
+        let start = self.position;
+        self.take(count);
+        if self.failure.is_some() {
+            return &[];
+        }
+        self.bytes.get(start..).unwrap_or_default()
+    }
+
     /// The next unsigned LEB128 varint of at most 64 bits.
     pub fn varint(&mut self) -> u64 {
         // One byte is by far the most common length.

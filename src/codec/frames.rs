@@ -164,16 +164,96 @@ pub fn read(cursor: &mut Cursor<'_>, count: usize, start: usize, out: &mut [i64]
     }
 }
 
+/// Adds to `sums` those of a column of `count`, at most [`CELLS_MAX`], whose
+/// frames stand at the cursor: sum `i` is that of the values from `cuts[i]` to
+/// `cuts[i + 1]`. Cuts ascend and do not go beyond `count`. Frames that no cut
+/// divides are added up as they are unpacked. Values leave 64 bits as in
+/// [`read`].
+pub fn sums(cursor: &mut Cursor<'_>, count: usize, cuts: &[usize], sums: &mut [i128], wrap: bool) {
+    let headers = Headers::read(cursor, count);
+    let mut part = 0;
+    for index in 0..headers.count {
+        let at = cursor.position();
+        let Some((low, width)) = headers.frame(index) else {
+            return cursor.fail_at(at, "a frame beyond 64 bits");
+        };
+        let first = index * FRAME;
+        let next = (first + FRAME).min(count);
+        while part < sums.len() && cuts[part + 1] <= first {
+            part += 1;
+        }
+        if part == sums.len() || next <= cuts[part] {
+            cursor.take(bits::packed_bytes(next - first, width));
+            continue;
+        }
+        let fits = low.checked_add_unsigned(bits::mask(width)).is_some();
+        let divided = first < cuts[part] || cuts[part + 1] < next;
+        if fits && !divided && next - first == FRAME {
+            let packed = cursor.take_and_beyond(bits::packed_bytes(FRAME, width));
+            let above = bits::sum(packed, width, FRAME);
+            sums[part] += i128::from(low) * FRAME as i128 + above as i128;
+            continue;
+        }
+        let mut frame = [0; FRAME];
+        let frame = &mut frame[..next - first];
+        read_packed(cursor, width, low, frame);
+        if !fits && !wrap && frame.iter().any(|value| *value < low) {
+            cursor.fail_at(at, "a value beyond 64 bits");
+        }
+        let parts = cuts.windows(2).zip(&mut *sums).skip(part);
+        for (cut, sum) in parts.take_while(|(cut, _)| cut[0] < next) {
+            let from = cut[0].clamp(first, next) - first;
+            let to = cut[1].clamp(first, next) - first;
+            *sum += add(&frame[from..to.max(from)]);
+        }
+    }
+}
+
+/// The sum of at most [`CELLS_MAX`] values.
+pub fn add(values: &[i64]) -> i128 {
+    // The low and the high half apart, so that vectors add without a carry.
+    let low: u64 = values.iter().map(|value| *value as u64 & 0xffff_ffff).sum();
+    let high: i64 = values.iter().map(|value| value >> 32).sum();
+    i128::from(high) * (1 << 32) + i128::from(low)
+}
+
+/// The value at `index` of a column of `count`, at most [`CELLS_MAX`], whose
+/// frames stand at the cursor. Only the bits of that one are unpacked.
+pub fn get(cursor: &mut Cursor<'_>, count: usize, index: usize) -> i64 {
+    let frame = index / FRAME;
+    let headers = Headers::read(cursor, count);
+    for passed in 0..headers.count {
+        let at = cursor.position();
+        let Some((low, width)) = headers.frame(passed) else {
+            cursor.fail_at(at, "a frame beyond 64 bits");
+            return 0;
+        };
+        let values = (count - passed * FRAME).min(FRAME);
+        let packed = cursor.take_and_beyond(bits::packed_bytes(values, width));
+        if passed == frame {
+            let above = bits::get(packed, width, index % FRAME);
+            return low.checked_add_unsigned(above).unwrap_or_else(|| {
+                cursor.fail_at(at, "a value beyond 64 bits");
+                0
+            });
+        }
+    }
+    cursor.fail("a value beyond the column");
+    0
+}
+
 /// Reads as many values as `out` takes, to the last byte they touch.
 fn read_packed(cursor: &mut Cursor<'_>, width: u8, base: i64, out: &mut [i64]) {
     let at = cursor.position();
     if width > bits::WIDTH_MAX {
         return cursor.fail_at(at, "values wider than 64 bits");
     }
-    let packed = cursor.take(bits::packed_bytes(out.len(), width));
+    let length = bits::packed_bytes(out.len(), width);
+    let packed = cursor.take_and_beyond(length);
     bits::unpack(packed, width, base, out);
     let used_bits = out.len() * usize::from(width) % 8;
-    if used_bits > 0 && packed.last().is_some_and(|last| last >> used_bits != 0) {
+    let last = packed.get(..length).and_then(<[u8]>::last);
+    if used_bits > 0 && last.is_some_and(|last| last >> used_bits != 0) {
         cursor.fail_at(at, "bits set behind packed values");
     }
 }

@@ -145,6 +145,23 @@ pub fn read(tag: u8, cursor: &mut Cursor<'_>, count: usize, first: usize, out: &
     }
 }
 
+/// The value at `index` of a column as in [`read`]; no other is unpacked where
+/// that can be helped.
+pub fn get(tag: u8, cursor: &mut Cursor<'_>, count: usize, index: usize) -> f64 {
+    let start = cursor.position();
+    let (scale, layout) = (cursor.u8(), cursor.u8());
+    let integer = pack::get(layout, cursor, count, index);
+    let value = match tag {
+        DECIMAL => power(scale).map(|power| integer as f64 / power),
+        _ if scale > SHIFT_MAX => None,
+        _ => float(integer, scale),
+    };
+    value.unwrap_or_else(|| {
+        cursor.fail_at(start, "a value that is not finite");
+        0.0
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +176,10 @@ mod tests {
         assert_eq!(cursor.finish(), Ok(()));
         let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&out), bits(values));
+        for index in [0, values.len() / 2, values.len() - 1] {
+            let got = get(tag, &mut Cursor::new(&bytes), values.len(), index);
+            assert_eq!(got.to_bits(), values[index].to_bits());
+        }
         (tag, bytes.len())
     }
 

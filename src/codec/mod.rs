@@ -2,6 +2,9 @@
 //! on any input.
 
 mod bits;
+mod chunk;
+#[cfg(test)]
+mod chunk_tests;
 mod cold;
 #[cfg(test)]
 mod cold_tests;
@@ -12,10 +15,12 @@ mod gauge;
 mod measure;
 mod pack;
 mod page;
+mod partial;
 mod places;
 mod presence;
 mod presence_code;
 pub mod put;
+mod simd;
 #[cfg(test)]
 mod tests;
 mod wide;
@@ -24,6 +29,8 @@ pub use cold::{ColdBlock, ColdMeta, encode_cold};
 #[cfg(any(test, feature = "internals"))]
 pub use page::{CELLS_MAX, Summary, sum_range};
 pub use page::{Column, Family, Page, decode, decode_range, encode, summarize};
+pub use partial::{PARTS_MAX, Part, add_sums, cell};
 #[cfg(any(test, feature = "internals"))]
 pub use presence::MINUTES;
 pub use presence::Presence;
+pub use simd::with_bit_instructions;

@@ -164,18 +164,99 @@ pub fn read(tag: u8, cursor: &mut Cursor<'_>, count: usize, start: usize, out: &
     out.fill(cursor.zigzag());
     let places = places::read(cursor);
     let layout = cursor.u8();
-    let mut others = [0; CELLS_MAX];
-    let others = &mut others[..places.count()];
+    // Mostly few: a page of zeros on the stack would cost more.
+    let mut others = vec![0; places.count()];
     if others.is_empty() || places.last().is_some_and(|last| usize::from(last) >= count) {
         return cursor.fail_at(at, "a place beyond the column");
     }
-    read_dense(layout, cursor, others.len(), 0, others);
+    read_dense(layout, cursor, others.len(), 0, &mut others);
     for (place, other) in places.iter().zip(others) {
         let index = usize::from(place).checked_sub(start);
         if let Some(value) = index.and_then(|index| out.get_mut(index)) {
-            *value = *other;
+            *value = other;
         }
     }
+}
+
+/// Adds to `sums` those of the values from `cuts[i]` to `cuts[i + 1]` of a
+/// column as in [`read`]; cuts ascend and do not go beyond `count`.
+pub fn sums(tag: u8, cursor: &mut Cursor<'_>, count: usize, cuts: &[usize], sums: &mut [i128]) {
+    match tag {
+        CONSTANT => {
+            let value = i128::from(cursor.zigzag());
+            for (cut, sum) in cuts.windows(2).zip(sums) {
+                *sum += value * (cut[1] - cut[0]) as i128;
+            }
+        }
+        PACKED => frames::sums(cursor, count, cuts, sums, false),
+        SPARSE => sparse_sums(cursor, count, cuts, sums),
+        _ => {
+            let mut values = [0; CELLS_MAX];
+            let values = &mut values[..count.min(CELLS_MAX)];
+            read(tag, cursor, count, 0, values);
+            for (cut, sum) in cuts.windows(2).zip(sums) {
+                *sum += frames::add(&values[cut[0]..cut[1]]);
+            }
+        }
+    }
+}
+
+fn sparse_sums(cursor: &mut Cursor<'_>, count: usize, cuts: &[usize], sums: &mut [i128]) {
+    let at = cursor.position();
+    let common = i128::from(cursor.zigzag());
+    let places = places::read(cursor);
+    let layout = cursor.u8();
+    let mut others = vec![0; places.count()];
+    if others.is_empty() || places.last().is_some_and(|last| usize::from(last) >= count) {
+        return cursor.fail_at(at, "a place beyond the column");
+    }
+    read_dense(layout, cursor, others.len(), 0, &mut others);
+    for (cut, sum) in cuts.windows(2).zip(sums) {
+        let others = &others[places.rank(cut[0] as u16)..places.rank(cut[1] as u16)];
+        let same = cut[1] - cut[0] - others.len();
+        *sum += common * same as i128 + frames::add(others);
+    }
+}
+
+/// The value at `index` of a column as in [`read`].
+pub fn get(tag: u8, cursor: &mut Cursor<'_>, count: usize, index: usize) -> i64 {
+    if tag == PACKED {
+        return frames::get(cursor, count, index);
+    }
+    if tag == SPARSE {
+        return get_sparse(cursor, count, index);
+    }
+    if tag == DELTA && count > 1 {
+        // The differences up to it, added up as they are unpacked.
+        let first = cursor.zigzag();
+        let mut sum = [0];
+        frames::sums(cursor, count - 1, &[0, index], &mut sum, true);
+        return first.wrapping_add(sum[0] as i64);
+    }
+    let mut value = [0];
+    read_dense(tag, cursor, count, index, &mut value);
+    value[0]
+}
+
+fn get_sparse(cursor: &mut Cursor<'_>, count: usize, index: usize) -> i64 {
+    let at = cursor.position();
+    let common = cursor.zigzag();
+    let places = places::read(cursor);
+    let layout = cursor.u8();
+    if places.is_empty() || places.last().is_some_and(|last| usize::from(last) >= count) {
+        cursor.fail_at(at, "a place beyond the column");
+        return 0;
+    }
+    if !places.get(index as u16) {
+        return common;
+    }
+    let rank = places.rank(index as u16);
+    if layout == PACKED {
+        return frames::get(cursor, places.count(), rank);
+    }
+    let mut value = [0];
+    read_dense(layout, cursor, places.count(), rank, &mut value);
+    value[0]
 }
 
 fn read_dense(tag: u8, cursor: &mut Cursor<'_>, count: usize, start: usize, out: &mut [i64]) {
@@ -226,11 +307,31 @@ mod tests {
             (1, values.len()),
             (values.len() / 2, values.len() / 2 + 1),
         ] {
+            if start == end {
+                continue;
+            }
             let mut cursor = Cursor::new(&bytes);
             let part = &mut out[start..end];
             read(plan.tag(), &mut cursor, values.len(), start, part);
             assert_eq!(cursor.finish(), Ok(()));
             assert_eq!(part, &values[start..end]);
+            let mut cursor = Cursor::new(&bytes);
+            assert_eq!(
+                get(plan.tag(), &mut cursor, values.len(), start),
+                values[start]
+            );
+            assert_eq!(cursor.check(), Ok(()));
+            let cuts = [start, start, end, values.len()];
+            let (mut cursor, mut out) = (Cursor::new(&bytes), [1, 10, 100]);
+            sums(plan.tag(), &mut cursor, values.len(), &cuts, &mut out);
+            assert_eq!(cursor.check(), Ok(()));
+            let sum = |from: usize, to: usize| {
+                values[from..to]
+                    .iter()
+                    .map(|v| i128::from(*v))
+                    .sum::<i128>()
+            };
+            assert_eq!(out, [1, 10 + sum(start, end), 100 + sum(end, values.len())]);
         }
         for cut in 0..bytes.len() {
             let mut cursor = Cursor::new(&bytes[..cut]);
@@ -323,6 +424,9 @@ mod tests {
             let start = start % count;
             let length = length.min(count - start);
             read(tag, &mut Cursor::new(&bytes), count, start, &mut vec![0; length]);
+            get(tag, &mut Cursor::new(&bytes), count, start);
+            let cuts = [start, start + length];
+            sums(tag, &mut Cursor::new(&bytes), count, &cuts, &mut [0]);
         }
     }
 }

@@ -77,32 +77,28 @@ impl Column {
         self.len() == 0
     }
 
-    /// The buffer of integers, emptied; an empty column stays behind.
+    /// The buffer of integers, with whatever is in it: all that is kept of it
+    /// is written over. An empty column stays behind.
     fn take_ints(&mut self) -> Vec<i64> {
         match std::mem::replace(self, Column::Ints(Vec::new())) {
-            Column::Ints(values) => emptied(values),
+            Column::Ints(values) => values,
             _ => Vec::new(),
         }
     }
 
     fn take_wides(&mut self) -> Vec<i128> {
         match std::mem::replace(self, Column::Wides(Vec::new())) {
-            Column::Wides(values) => emptied(values),
+            Column::Wides(values) => values,
             _ => Vec::new(),
         }
     }
 
     fn take_floats(&mut self) -> Vec<f64> {
         match std::mem::replace(self, Column::Floats(Vec::new())) {
-            Column::Floats(values) => emptied(values),
+            Column::Floats(values) => values,
             _ => Vec::new(),
         }
     }
-}
-
-fn emptied<T>(mut values: Vec<T>) -> Vec<T> {
-    values.clear();
-    values
 }
 
 impl Page {
@@ -261,7 +257,7 @@ pub fn sum_range(
     Ok(summarize(scratch))
 }
 
-fn cold_meta(cold: Option<&ColdMeta>) -> Result<&ColdMeta> {
+pub(super) fn cold_meta(cold: Option<&ColdMeta>) -> Result<&ColdMeta> {
     cold.ok_or(Corrupt::new(
         0,
         "a cold page in a block without cold metadata",

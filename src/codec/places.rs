@@ -3,10 +3,11 @@
 //!
 //! Presence uses it for minutes, sparse columns for the values that differ.
 
-use super::bits;
+use super::bits::{self, WINDOW_BITS, window};
 use super::cursor::Cursor;
 use super::presence::{MINUTES, Presence};
 use super::put;
+use super::simd;
 
 /// The most low bits of a gap that are stored as they are: 2^10 is the largest
 /// power of two below a day's minutes.
@@ -89,6 +90,14 @@ fn gaps(places: &Presence) -> impl Iterator<Item = u16> + '_ {
 
 /// Reads a list, which may be empty.
 pub fn read(cursor: &mut Cursor<'_>) -> Presence {
+    simd::with_bit_instructions(
+        #[inline(always)]
+        || read_list(cursor),
+    )
+}
+
+#[inline(always)]
+fn read_list(cursor: &mut Cursor<'_>) -> Presence {
     let head_at = cursor.position();
     let head = cursor.length(head(usize::from(MINUTES), 0xf) as usize);
     let (count, low_bits) = (head >> 4, (head & 0xf) as u8);
@@ -99,19 +108,29 @@ pub fn read(cursor: &mut Cursor<'_>) -> Presence {
         return Presence::new();
     }
     let bytes = cursor.clone().take(cursor.remaining());
-    let (mut places, mut next, mut bit) = (Presence::new(), 0, 0);
+    let (mut places, mut next, mut bit) = (Presence::new(), 0_u32, 0_usize);
+    let (mask, low_width) = (bits::mask(low_bits), u32::from(low_bits));
     for _ in 0..count {
-        let mut quotient = 0;
-        loop {
-            let ones = window(bytes, bit).trailing_ones().min(WINDOW_BITS);
-            quotient += ones;
-            bit += ones as usize;
-            if ones < WINDOW_BITS || quotient >= u32::from(MINUTES) {
-                break;
+        let mut word = window(bytes, bit);
+        let mut quotient = word.trailing_ones();
+        if quotient + 1 + low_width > WINDOW_BITS {
+            // Further than a window shows, as only long gaps are.
+            quotient = 0;
+            loop {
+                let ones = window(bytes, bit).trailing_ones().min(WINDOW_BITS);
+                quotient += ones;
+                bit += ones as usize;
+                if ones < WINDOW_BITS || quotient >= u32::from(MINUTES) {
+                    break;
+                }
             }
+            bit += 1;
+            word = window(bytes, bit);
+        } else {
+            bit += quotient as usize + 1;
+            word >>= quotient + 1;
         }
-        bit += 1;
-        let low = (window(bytes, bit) & bits::mask(low_bits)) as u32;
+        let low = (word & mask) as u32;
         bit += usize::from(low_bits);
         let place = next + (quotient << low_bits) + low;
         if place >= u32::from(MINUTES) {
@@ -125,18 +144,4 @@ pub fn read(cursor: &mut Cursor<'_>) -> Presence {
     cursor.take(bit.div_ceil(8));
     cursor.require(padding == 0, "bits set behind a list");
     places
-}
-
-/// Bits of a window that are always those of the stream.
-const WINDOW_BITS: u32 = 57;
-
-/// The bits from `bit` on; zeros behind the end.
-fn window(bytes: &[u8], bit: usize) -> u64 {
-    let rest = bytes.get(bit / 8..).unwrap_or(&[]);
-    let word = rest.first_chunk().copied().unwrap_or_else(|| {
-        let mut word = [0; 8];
-        word[..rest.len()].copy_from_slice(rest);
-        word
-    });
-    u64::from_le_bytes(word) >> (bit % 8)
 }

@@ -82,6 +82,24 @@ impl Presence {
         below + partial
     }
 
+    /// [`Presence::rank`] of each of `minutes`, which ascend.
+    #[inline(always)]
+    pub(super) fn ranks(&self, minutes: &[u16], ranks: &mut [usize]) {
+        let (mut word, mut below) = (0, 0);
+        for (minute, rank) in minutes.iter().zip(ranks) {
+            let minute = usize::from((*minute).min(MINUTES));
+            while word < minute / 64 {
+                below += self.words[word].count_ones() as usize;
+                word += 1;
+            }
+            let rest = self
+                .words
+                .get(word)
+                .map_or(0, |word| word & ((1 << (minute % 64)) - 1));
+            *rank = below + rest.count_ones() as usize;
+        }
+    }
+
     /// Whether no minute is present.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -235,6 +253,10 @@ mod tests {
             prop_assert_eq!(presence.get(probe), minutes.contains(&probe));
             prop_assert_eq!(presence.rank(probe), minutes.range(..probe).count());
             prop_assert!(presence.iter().eq(minutes.iter().copied()));
+            let ascending = [0, probe / 2, probe, MINUTES, u16::MAX];
+            let mut ranks = [0; 5];
+            presence.ranks(&ascending, &mut ranks);
+            prop_assert_eq!(ranks, ascending.map(|minute| presence.rank(minute)));
             let flips: Vec<u16> = (0..MINUTES)
                 .filter(|m| presence.get(*m) != (*m > 0 && presence.get(m - 1)))
                 .collect();
