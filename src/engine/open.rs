@@ -205,16 +205,20 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
         record.sequence = sequence;
     });
     if nothing_replayed {
-        // Logs without a batch need not be read again.
-        core.edit_manifest(
-            |manifest| {
-                manifest.first_wal = newest;
-                manifest.sealed = None;
-                Ok(())
-            },
-            |_, _| (),
-        )?;
-        core.log.lock().older_bytes = 0;
+        // Logs without a batch need not be read again. A few of them, ended by
+        // their successors' headers, cost the next opening less than the two
+        // syncs of a manifest cost this one.
+        if !sealed || newest - first_wal > LOGS_MAX {
+            core.edit_manifest(
+                |manifest| {
+                    manifest.first_wal = newest;
+                    manifest.sealed = None;
+                    Ok(())
+                },
+                |_, _| (),
+            )?;
+            core.log.lock().older_bytes = 0;
+        }
     } else if !sealed && !planted(Bug::RecoveredNotRewritten) {
         // What was recovered is answered for from here on: it is written anew,
         // before anything is acknowledged.
