@@ -167,21 +167,31 @@ impl<'a> BlockHeader<'a> {
             passed -= 1;
         }
         let [_, cells, sums, minima, maxima] = &self.columns;
-        let start = match index {
-            0 => self.prefix.header_bytes,
-            _ => self.ends[index - 1],
-        };
+        let extent = self.extent(index)?;
         let (crcs, _) = self.crcs.as_chunks::<4>();
         Some(PageEntry {
             day: days.trailing_zeros(),
-            start: start as usize,
-            end: self.ends[index] as usize,
+            start: extent.start,
+            end: extent.end,
             crc: u32::from_le_bytes(*crcs.get(index)?),
             cells: cells.get(index) as u32,
             sum: sums.get(index),
             min: minima.get(index),
             max: maxima.get(index),
         })
+    }
+
+    /// Where the page at `index` is in the block. Nothing of the table is read.
+    #[must_use]
+    pub fn extent(&self, index: usize) -> Option<std::ops::Range<usize>> {
+        if index >= self.page_count() {
+            return None;
+        }
+        let start = match index {
+            0 => self.prefix.header_bytes,
+            _ => self.ends[index - 1],
+        };
+        Some(start as usize..self.ends[index] as usize)
     }
 
     /// The index of the page of a day of the bucket.

@@ -145,7 +145,11 @@ impl Merged {
             .iter()
             .zip(&run.values[run.start..])
         {
-            let value = value.checked_mul(factor).ok_or_else(beyond)?;
+            // A checked product of 128 bits costs more than all else here.
+            let value = match factor {
+                1 => *value,
+                factor => value.checked_mul(factor).ok_or_else(beyond)?,
+            };
             at = self.seek(at, *bucket);
             match self.rows.get_mut(at) {
                 Some((own, old)) if own == bucket => *old = join.apply(*old, value)?,

@@ -17,6 +17,7 @@ use crate::query::plan::{Window, segments_in};
 use crate::query::request::{Aggregate, Every, Query, chosen};
 use crate::query::result::{Axis, Table};
 use crate::query::scan::{self, Scratch, Task};
+use crate::query::source::{Stored, add_entries};
 
 /// Parts of series brought together before they are read.
 const BATCH_PARTS: usize = if cfg!(test) { 8 } else { 1 << 16 };
@@ -40,20 +41,25 @@ struct Context<'q> {
     /// Release and metric of what is held back, sorted.
     held: Vec<(u32, u32)>,
     wants_first: bool,
+    /// The first and the last minute with anything that may be read.
+    span: (u32, u32),
 }
 
-/// Answers a query whose arguments are in order.
-pub fn run(query: &Query<'_>) -> Result<Table> {
+/// Answers a query whose arguments are in order, in the buffers of `table`.
+///
+/// # Errors
+/// As [`Query::run`]; `table` is then not to be used.
+pub fn run(query: &Query<'_>, table: &mut Table) -> Result<()> {
     let snapshot = query.snapshot;
     let axis = if query.ages.is_some() {
         Axis::Age
     } else {
         Axis::Minute
     };
-    let mut table = Table::new(axis);
+    table.restart(axis);
     table.held = held(query)?;
     if query.minutes().is_empty() {
-        return Ok(table);
+        return Ok(());
     }
     let mut metrics = query.metrics.clone();
     if let Some(exposure) = query.per.as_ref().filter(|_| !metrics.is_empty()) {
@@ -72,9 +78,9 @@ pub fn run(query: &Query<'_>) -> Result<Table> {
         .map(|index| (*index as u32, &*segments[*index]));
     let mut gather = Gather::new(sources, &recent, choice)?;
     let names = std::mem::take(&mut gather.names);
-    let context = Context::new(query, &names, &table);
+    let context = Context::new(query, &names, table);
     let mut cache = NameCache::new(&names);
-    let mut output = Output::default();
+    let mut output = Output::reusing(table, &context.shape);
     let mut scratch = Scratch::default();
     let mut batch = Vec::new();
     let mut left_out = LeftOut::default();
@@ -88,7 +94,7 @@ pub fn run(query: &Query<'_>) -> Result<Table> {
             match &context.windows[release] {
                 Some(window) => {
                     let parts = (batch.len() - before) as u64;
-                    cells += parts * window.minutes_to_decode(context.is_additive());
+                    cells += parts * window.minutes_to_decode(context.span, context.is_additive());
                 }
                 None if batch.len() > before => {
                     batch.truncate(before);
@@ -101,12 +107,12 @@ pub fn run(query: &Query<'_>) -> Result<Table> {
         context.leave_out(&mut batch, &mut left_out);
         run_batch(&context, query, &batch, cells, &mut output, &mut scratch)?;
         if query.by.release {
-            output.flush(&mut cache, &context.shape, &mut table)?;
+            output.flush(&mut cache, &context.shape, table)?;
         }
     }
-    output.flush(&mut cache, &context.shape, &mut table)?;
-    left_out.note(&names.releases, &names.metrics, &mut table);
-    Ok(table)
+    output.flush(&mut cache, &context.shape, table)?;
+    left_out.note(&names.releases, &names.metrics, table);
+    Ok(())
 }
 
 /// The segments that may have anything asked for, by their indices.
@@ -138,6 +144,17 @@ fn readable_segments(query: &Query<'_>, choice: Choice<'_>) -> Result<Vec<usize>
         }
     }
     Ok(in_range)
+}
+
+/// The first and the last minute of which segments or memtables may have cells.
+fn span(snapshot: &Snapshot) -> (u32, u32) {
+    if snapshot.memtables().any(|memtable| !memtable.is_empty()) {
+        return (0, MINUTE_END);
+    }
+    let metas = snapshot.state.segments.iter().map(|segment| segment.meta());
+    metas.fold((MINUTE_END, 0), |(first, last), meta| {
+        (first.min(meta.first_minute), last.max(meta.last_minute))
+    })
 }
 
 /// The absolute minutes in which anything asked for can lie.
@@ -219,6 +236,7 @@ impl<'q> Context<'q> {
             windows: names.releases.iter().map(window).collect(),
             held,
             wants_first: width.is_none() && whole_starts.is_none(),
+            span: span(query.snapshot),
         }
     }
 
@@ -268,16 +286,13 @@ impl<'q> Context<'q> {
             };
             output.begin(&self.shape);
             let stored = series.partition_point(|found| found.source != MEMTABLES);
-            let (stored, recent) = series.split_at(stored);
+            let (found, recent) = series.split_at(stored);
             let recent = recent.first().map(|found| found.index);
-            scan::read(
-                self.snapshot,
-                stored,
-                recent,
-                &task,
-                scratch,
-                &mut output.run,
-            )?;
+            let run = &mut output.run;
+            if recent.is_some() || !add_entries(self.snapshot, found, &task, run)? {
+                let stored = Stored { found, kept: &[] };
+                scan::read(self.snapshot, stored, recent, &task, scratch, run)?;
+            }
             output.end(first.key(), &task, &self.shape)?;
         }
         Ok(())

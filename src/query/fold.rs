@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::codec::{Column, Page};
+use crate::codec::{Column, Page, with_bit_instructions};
 use crate::error::Result;
 use crate::limits::MINUTES_PER_DAY;
 use crate::query::accumulate::{Join, Run};
@@ -40,6 +40,14 @@ pub fn fold(page: &Page, start: u32, only: Option<u32>, task: &Task, run: &mut R
 
 /// Adds cells as buckets of their own.
 fn extend(page: &Page, start: u32, minutes: Range<u32>, origin: u32, run: &mut Run) {
+    with_bit_instructions(
+        #[inline(always)]
+        || extend_here(page, start, minutes, origin, run),
+    );
+}
+
+#[inline(always)]
+fn extend_here(page: &Page, start: u32, minutes: Range<u32>, origin: u32, run: &mut Run) {
     let within = (minutes.start - start) as u16..(minutes.end - start) as u16;
     let from = page.presence.rank(within.start);
     let to = page.presence.rank(within.end);
@@ -55,10 +63,13 @@ fn extend(page: &Page, start: u32, minutes: Range<u32>, origin: u32, run: &mut R
             let kept = u32::from(within.end).saturating_sub(base).min(64);
             let mut rest = word & u64::MAX.checked_shl(skipped).unwrap_or(0);
             rest &= u64::MAX.checked_shr(64 - kept).unwrap_or(0);
+            // Run after run: few minutes are missing.
             while rest != 0 {
-                run.buckets
-                    .push(shift.wrapping_add(base + rest.trailing_zeros()));
-                rest &= rest - 1;
+                let first = rest.trailing_zeros();
+                let length = (rest >> first).trailing_ones();
+                let from = shift.wrapping_add(base + first);
+                run.buckets.extend(from..from + length);
+                rest &= u64::MAX.checked_shl(first + length).unwrap_or(0);
             }
         }
     }

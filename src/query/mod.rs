@@ -14,6 +14,7 @@ mod request;
 mod result;
 mod scan;
 mod series;
+mod source;
 #[cfg(test)]
 mod tests;
 

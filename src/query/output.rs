@@ -99,6 +99,17 @@ fn too_many() -> Error {
 }
 
 impl Output {
+    /// Nothing yet, in the buffers of an empty table where its rows go there
+    /// as they are.
+    pub fn reusing(table: &mut Table, shape: &Shape) -> Self {
+        let mut output = Output::default();
+        if shape.is_direct() {
+            output.run.buckets = std::mem::take(&mut table.minutes);
+            output.run.values = std::mem::take(&mut table.exact);
+        }
+        output
+    }
+
     /// Begins a series in [`Output::run`].
     pub fn begin(&mut self, shape: &Shape) {
         if shape.is_direct() {
@@ -259,6 +270,8 @@ impl Output {
         if moved {
             table.minutes = run.buckets;
             table.exact = run.values;
+        } else if table.minutes.is_empty() {
+            table.minutes = run.buckets;
         } else {
             table.minutes.append(&mut run.buckets);
         }

@@ -90,9 +90,13 @@ impl Window {
     }
 
     /// At most how many minutes of a series have to be decoded, of each time
-    /// bucket of the store, where parts of a bucket add up or do not.
+    /// bucket of the store, where parts of a bucket add up or do not, and where
+    /// all that there is lies from the first to the last minute of `span`.
     #[must_use]
-    pub fn minutes_to_decode(&self, additive: bool) -> u64 {
+    pub fn minutes_to_decode(&self, span: (u32, u32), additive: bool) -> u64 {
+        if additive && self.width.is_none() && self.from <= span.0 && span.1 < self.to {
+            return 0;
+        }
         let asked = u64::from(self.to.saturating_sub(self.from).min(MINUTES_PER_BUCKET));
         if !additive {
             return asked;
@@ -117,7 +121,7 @@ impl Window {
         let clipped = self.clip(first..last.saturating_add(1));
         let minutes = u64::from(last - first) + 1;
         let asked = u64::from(clipped.end - clipped.start);
-        asked.min(self.minutes_to_decode(additive)) * u64::from(cells) / minutes
+        asked.min(self.minutes_to_decode((first, last), additive)) * u64::from(cells) / minutes
     }
 }
 

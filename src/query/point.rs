@@ -1,9 +1,8 @@
 //! One series, read without a table: what a loop over minutes needs.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
-use crate::codec::{Column, Page};
-use crate::engine::merge::family;
 use crate::engine::state::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{MINUTE_END, MINUTES_PER_DAY};
@@ -14,14 +13,21 @@ use crate::query::plan::{Window, segments_in};
 use crate::query::request::Aggregate;
 use crate::query::result::Value;
 use crate::query::scan::{self, Scratch, Task};
+use crate::query::source::{Stored, kept_block};
+use crate::storage::segment::Block;
 
 /// A series of a [`Snapshot`], looked up once. Made by [`Snapshot::find`].
+///
+/// It keeps the headers of what it has read, so that reading again is faster,
+/// and checks the checksum of a day when it reads that day first.
 #[derive(Debug)]
 pub struct StoredSeries<'a> {
     snapshot: &'a Snapshot,
     kind: Kind,
     /// By bucket, then age.
     stored: Vec<Found>,
+    /// As many blocks, once they are read.
+    blocks: Vec<OnceLock<Box<Block<'a>>>>,
     /// Its number in memtables, where they have cells of it.
     recent: Option<u32>,
     /// Minutes in which cells are lost, and why.
@@ -107,6 +113,7 @@ impl Snapshot {
         let series = |kind| StoredSeries {
             snapshot: self,
             kind,
+            blocks: stored.iter().map(|_| OnceLock::new()).collect(),
             stored,
             recent,
             lost,
@@ -165,14 +172,11 @@ impl StoredSeries<'_> {
         };
         let near = segments_in(minutes, self.stored.len(), |index| self.bucket(index));
         let Cells { run, scratch, .. } = cells;
-        scan::read(
-            self.snapshot,
-            &self.stored[near],
-            self.recent,
-            &task,
-            scratch,
-            run,
-        )
+        let stored = Stored {
+            found: &self.stored[near.clone()],
+            kept: &self.blocks[near],
+        };
+        scan::read(self.snapshot, stored, self.recent, &task, scratch, run)
     }
 
     /// # Errors
@@ -198,7 +202,6 @@ impl StoredSeries<'_> {
     /// # Errors
     /// As [`StoredSeries::read`].
     pub fn get(&self, minute: Minute) -> Result<Option<Value>> {
-        let mut page = Page::new(family(self.kind));
         let minute = minute.get();
         let state = &self.snapshot.state;
         if minute < state.floor || minute >= MINUTE_END {
@@ -222,28 +225,19 @@ impl StoredSeries<'_> {
         let near = segments_in(minutes.clone(), self.stored.len(), |index| {
             self.bucket(index)
         });
-        for found in &self.stored[near] {
+        for index in near {
+            let found = &self.stored[index];
             let Some(segment) = state.segments.get(found.source as usize) else {
                 continue;
             };
-            let entry = segment.series()?.entry(found.index as usize);
-            if entry.is_none_or(|entry| !(entry.first_minute..=entry.last_minute).contains(&minute))
-            {
+            let block = kept_block(segment, found.index as usize, &self.blocks[index])?;
+            let entry = block.entry();
+            if !(entry.first_minute..=entry.last_minute).contains(&minute) {
                 continue;
             }
-            let block = segment.block(found.index as usize)?;
-            let Some(index) = block.page_of_day(minute / MINUTES_PER_DAY) else {
-                continue;
-            };
-            let at = (minute % MINUTES_PER_DAY) as u16;
-            block.decode_range(index, at..at + 1, &mut page)?;
-            if page.presence.get(at) {
-                let rank = page.presence.rank(at);
-                add(match &page.column {
-                    Column::Ints(values) => values[rank].into(),
-                    Column::Wides(values) => values[rank],
-                    Column::Floats(values) => values[rank].to_bits().into(),
-                })?;
+            if let Some(page) = block.page_of_day(minute / MINUTES_PER_DAY) {
+                let at = (minute % MINUTES_PER_DAY) as u16;
+                block.cell(page, at)?.map_or(Ok(()), &mut add)?;
             }
         }
         for (memtable, id) in self

@@ -232,8 +232,32 @@ impl Query<'_> {
     /// for other series or minutes, or repair; [`ErrorKind::Limit`] for a sum
     /// beyond 128 bits or more rows than [`crate::limits::TABLE_ROWS_MAX`].
     pub fn run(&self) -> Result<Table> {
-        self.check()?;
-        execute::run(self)
+        let mut table = Table::default();
+        self.run_into(&mut table)?;
+        Ok(table)
+    }
+
+    /// As [`Query::run`], in place of an earlier answer and in its memory: a
+    /// question asked again and again then allocates next to nothing.
+    ///
+    /// ```no_run
+    /// # let store = hotstove::Store::open("store", hotstove::Options::new())?;
+    /// let mut table = hotstove::Table::default();
+    /// for _ in 0..10 {
+    ///     store.snapshot().query().run_into(&mut table)?;
+    ///     println!("{} rows", table.len());
+    /// }
+    /// # Ok::<(), hotstove::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Query::run`]; `table` is then empty.
+    pub fn run_into(&self, table: &mut Table) -> Result<()> {
+        let answered = self.check().and_then(|()| execute::run(self, table));
+        if answered.is_err() {
+            table.restart(table.axis());
+        }
+        answered
     }
 
     fn check(&self) -> Result<()> {

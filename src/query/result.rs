@@ -113,10 +113,11 @@ pub struct Row<'a> {
     pub value: Value,
 }
 
-impl Table {
-    pub(super) fn new(axis: Axis) -> Self {
+impl Default for Table {
+    /// An empty table, to be filled by [`Query::run_into`](crate::Query::run_into).
+    fn default() -> Self {
         Table {
-            axis,
+            axis: Axis::Minute,
             groups: Vec::new(),
             minutes: Vec::new(),
             exact: Vec::new(),
@@ -124,6 +125,19 @@ impl Table {
             held: Vec::new(),
             notes: Vec::new(),
         }
+    }
+}
+
+impl Table {
+    /// Empties it; its buffers stay.
+    pub(super) fn restart(&mut self, axis: Axis) {
+        self.axis = axis;
+        self.groups.clear();
+        self.minutes.clear();
+        self.exact.clear();
+        self.floats.clear();
+        self.held.clear();
+        self.notes.clear();
     }
 
     /// How time is told.

@@ -4,11 +4,10 @@
 
 use std::ops::Range;
 
-use crate::codec::Page;
+use crate::codec::{PARTS_MAX, Page, Part as Sums};
 use crate::engine::merge::family;
 use crate::engine::state::Snapshot;
 use crate::error::{Error, Result};
-use crate::format::directory::Entry;
 use crate::limits::{MINUTES_PER_BUCKET, MINUTES_PER_DAY};
 use crate::model::Kind;
 use crate::query::accumulate::{Join, Run, earlier};
@@ -17,7 +16,8 @@ use crate::query::gather::{Found, MEMTABLES};
 use crate::query::overlay::{overlay, page_of_cells};
 use crate::query::plan::{Part, Window};
 use crate::query::request::Aggregate;
-use crate::storage::segment::{Block, PageInfo, Segment};
+use crate::query::source::{Held, Source, Stored};
+use crate::storage::segment::{PageInfo, Segment};
 
 /// How a series is read.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub struct Task {
 
 impl Task {
     /// Whether parts of a bucket add up, wherever they lie.
-    fn additive(&self) -> bool {
+    pub fn additive(&self) -> bool {
         self.aggregate == Aggregate::Total && self.kind != Kind::Gauge
     }
 
@@ -77,21 +77,14 @@ impl std::fmt::Debug for Scratch {
     }
 }
 
-/// A series' run in one segment.
-struct Source<'a> {
-    segment: &'a Segment,
-    index: usize,
-    entry: Entry,
-}
-
 /// Reads a series to the end of `run`: from the segments in which it lies,
 /// ascending, and from memtables, where it has the number `recent`.
 ///
 /// # Errors
 /// Damage to bytes that are needed; a sum beyond 128 bits.
-pub fn read(
-    snapshot: &Snapshot,
-    stored: &[Found],
+pub fn read<'a>(
+    snapshot: &'a Snapshot,
+    stored: Stored<'_, 'a>,
     recent: Option<u32>,
     task: &Task,
     scratch: &mut Scratch,
@@ -99,22 +92,25 @@ pub fn read(
 ) -> Result<()> {
     let segments = &snapshot.state.segments;
     let mut recent_minutes = recent.map_or(0..0, |id| recent_span(snapshot, id, &task.window));
-    let mut stored = stored.iter().peekable();
-    let mut sources = Vec::with_capacity(stored.len());
+    let kept = stored.kept.iter().map(Some).chain(std::iter::repeat(None));
+    let mut sources = Vec::with_capacity(stored.found.len());
+    let mut stored = stored.found.iter().zip(kept).peekable();
     let bucket_of = |found: &Found| {
         segments
             .get(found.source as usize)
             .map(|one| one.meta().bucket)
     };
     loop {
-        let next_stored = stored.peek().and_then(|found| bucket_of(found));
+        let next_stored = stored.peek().and_then(|(found, _)| bucket_of(found));
         let next_recent =
             (!recent_minutes.is_empty()).then_some(recent_minutes.start / MINUTES_PER_BUCKET);
         let Some(bucket) = earlier(next_stored, next_recent) else {
             return Ok(());
         };
         sources.clear();
-        while let Some(found) = stored.next_if(|found| bucket_of(found) == Some(bucket)) {
+        while let Some((found, kept)) =
+            stored.next_if(|(found, _)| bucket_of(found) == Some(bucket))
+        {
             let segment: &Segment = &segments[found.source as usize];
             let index = found.index as usize;
             if let Some(entry) = segment.series()?.entry(index)
@@ -124,6 +120,7 @@ pub fn read(
                     segment,
                     index,
                     entry,
+                    kept,
                 });
             }
         }
@@ -188,7 +185,7 @@ fn collect(
 
 /// Reads what lies in one time bucket of the store.
 fn read_bucket(
-    sources: &mut Vec<Source<'_>>,
+    sources: &mut Vec<Source<'_, '_>>,
     task: &Task,
     scratch: &mut Scratch,
     run: &mut Run,
@@ -237,9 +234,7 @@ fn read_bucket(
         });
         failed?;
     }
-    let blocks = sources
-        .iter()
-        .map(|source| source.segment.block(source.index));
+    let blocks = sources.iter().map(Source::block);
     let blocks = blocks.collect::<Result<Vec<_>>>()?;
     let result = read_days(&blocks, &cells, first..last + 1, task, scratch, run);
     scratch.cells = cells;
@@ -248,7 +243,7 @@ fn read_bucket(
 
 /// Reads what is left of one time bucket, day by day.
 fn read_days(
-    blocks: &[Block<'_>],
+    blocks: &[Held<'_, '_>],
     cells: &[(u32, i128)],
     minutes: Range<u32>,
     task: &Task,
@@ -283,7 +278,7 @@ fn read_days(
 /// Reads the day that begins at `start` from everything that has a part of it;
 /// `only` is the bucket of all of these, if it is one.
 fn read_day(
-    blocks: &[Block<'_>],
+    blocks: &[Held<'_, '_>],
     cells: &[(u32, i128)],
     start: u32,
     only: Option<u32>,
@@ -292,6 +287,9 @@ fn read_day(
     run: &mut Run,
 ) -> Result<()> {
     let (window, join) = (&task.window, task.join());
+    if task.additive() && sum_day(blocks, cells, start, task, &scratch.pages, run)? {
+        return Ok(());
+    }
     let minutes = window.clip(start..start + MINUTES_PER_DAY);
     let within = (minutes.start - start) as u16..(minutes.end - start) as u16;
     let alone = scratch.pages.len() == 1 && cells.is_empty();
@@ -345,9 +343,67 @@ fn read_day(
     Ok(())
 }
 
+/// Adds up the day that begins at `start`, bucket by bucket, from everything
+/// that has a part of it; says whether it did. Sums add wherever their cells
+/// lie, so no cells are brought together, and most are never stored.
+fn sum_day(
+    blocks: &[Held<'_, '_>],
+    cells: &[(u32, i128)],
+    start: u32,
+    task: &Task,
+    pages: &[(usize, usize)],
+    run: &mut Run,
+) -> Result<bool> {
+    let window = &task.window;
+    let minutes = window.clip(start..start + MINUTES_PER_DAY);
+    let (mut cuts, mut parts) = ([0; PARTS_MAX + 1], [Sums::default(); PARTS_MAX]);
+    let first = window.bucket(minutes.start);
+    let mut count = 0;
+    cuts[0] = (minutes.start - start) as u16;
+    while cuts[count] < (minutes.end - start) as u16 {
+        if count == PARTS_MAX {
+            return Ok(false);
+        }
+        let end = window.bucket_end(first + count as u32).min(minutes.end);
+        count += 1;
+        cuts[count] = (end - start) as u16;
+    }
+    let (cuts, parts) = (&cuts[..=count], &mut parts[..count]);
+    let add = |part: Option<&mut Sums>, cells: u32, sum: i128| -> Result<()> {
+        if let Some(part) = part {
+            part.sum = Join::Add.apply(part.sum, sum)?;
+            part.cells += cells;
+        }
+        Ok(())
+    };
+    for (block, index) in pages {
+        let block = &blocks[*block];
+        let entry = block.entry();
+        let from = entry.first_minute.max(start);
+        let to = entry.last_minute.min(start + MINUTES_PER_DAY - 1);
+        match (window.part(from, to), block.page(*index)) {
+            (Part::Outside, _) | (_, None) => {}
+            (Part::Whole(bucket), Some(info)) => {
+                let part = parts.get_mut((bucket - first) as usize);
+                add(part, info.cells, info.sum)?;
+            }
+            (Part::Cut, Some(_)) if block.add_sums(*index, cuts, parts)? => {}
+            (Part::Cut, Some(_)) => return Ok(false),
+        }
+    }
+    for (minute, value) in cells {
+        let part = parts.get_mut((window.bucket(*minute) - first) as usize);
+        add(part, 1, *value)?;
+    }
+    for (bucket, part) in (first..).zip(&*parts).filter(|(_, part)| part.cells > 0) {
+        run.push(bucket, part.sum, Join::Add)?;
+    }
+    Ok(true)
+}
+
 /// The first minute of the window with a cell in any of these sources.
 fn first_minute(
-    sources: &[Source<'_>],
+    sources: &[Source<'_, '_>],
     recent: Option<u32>,
     window: &Window,
     scratch: &mut Scratch,
@@ -359,7 +415,7 @@ fn first_minute(
             first = earlier(first, Some(entry.first_minute));
             continue;
         }
-        let block = source.segment.block(source.index)?;
+        let block = source.block()?;
         let mut page = scratch.page.take().unwrap_or(Page::new(family(entry.kind)));
         for (index, info) in block.pages().enumerate() {
             let start = info.day * MINUTES_PER_DAY;
@@ -410,6 +466,7 @@ pub fn first_cell(
         segment,
         index,
         entry,
+        kept: None,
     });
     first_minute(source.as_slice(), None, &window, scratch)
 }

@@ -1,5 +1,7 @@
 //! Any store, any question.
 
+use std::cell::RefCell;
+
 use proptest::prelude::*;
 
 use super::model::{Answer, Model, Question, Refusal, Series, kind};
@@ -178,7 +180,15 @@ fn run(store: &Store, question: &Question) -> crate::Result<Table> {
     if let Some(threads) = question.threads {
         query = query.threads(threads);
     }
-    query.run()
+    let answered = query.run();
+    // The same in the memory of whatever was answered before.
+    thread_local!(static LAST: RefCell<Table> = RefCell::default());
+    LAST.with_borrow_mut(|table| match (&answered, query.run_into(table)) {
+        (Ok(answered), Ok(())) => assert_eq!(answered, table),
+        (Err(_), Err(_)) => assert!(table.is_empty() && table.held().is_empty()),
+        (answered, again) => panic!("{answered:?} first, then {again:?}"),
+    });
+    answered
 }
 
 fn check(store: &Store, model: &Model, question: &Question) -> Result<(), TestCaseError> {

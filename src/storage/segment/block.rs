@@ -3,8 +3,9 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::codec::{self, ColdMeta, Page};
+use crate::codec::{self, ColdMeta, Page, Part};
 use crate::error::{Error, Result};
 use crate::format::block::{BlockHeader, PageEntry};
 use crate::format::block_prefix::Prefix;
@@ -41,6 +42,19 @@ pub struct Block<'a> {
     bytes: &'a [u8],
     header: BlockHeader<'a>,
     cold: OnceLock<ColdMeta>,
+    /// The days whose page was found to match its checksum, a bit each: a
+    /// block that is kept checks a page once.
+    checked: AtomicU32,
+}
+
+const _: () = assert!(DAYS_PER_BUCKET == u32::BITS);
+
+/// The bit of the day of the page at `index`, of a block with pages for `days`.
+fn nth_day(mut days: u32, index: usize) -> u32 {
+    for _ in 0..index {
+        days &= days.wrapping_sub(1);
+    }
+    days & days.wrapping_neg()
 }
 
 impl fmt::Debug for Block<'_> {
@@ -64,6 +78,7 @@ impl<'a> Block<'a> {
             bytes,
             header,
             cold: OnceLock::new(),
+            checked: AtomicU32::new(0),
         }
     }
 
@@ -152,6 +167,54 @@ impl<'a> Block<'a> {
         read().map_err(|damage: Damage| damage.to_error())
     }
 
+    /// Adds the cells of the page at `index`, of a counter or a sum, to
+    /// `parts`, which minutes of the day cut: [`codec::add_sums`].
+    ///
+    /// # Errors
+    /// As [`Block::decode`]; `parts` is then not to be used.
+    pub fn add_sums(&self, index: usize, cuts: &[u16], parts: &mut [Part]) -> Result<bool> {
+        self.read_part(index, |bytes, cold| {
+            codec::add_sums(bytes, cold, cuts, parts)
+        })
+    }
+
+    /// The cell at a minute of the day of the page at `index`; of a gauge, its
+    /// bits.
+    ///
+    /// # Errors
+    /// As [`Block::decode`].
+    pub fn cell(&self, index: usize, minute: u16) -> Result<Option<i128>> {
+        let family = family_of(self.kind());
+        self.read_part(index, |bytes, cold| {
+            codec::cell(bytes, family, cold, minute)
+        })
+    }
+
+    /// Reads something of the page at `index`, whose checksum is checked. The
+    /// block's table is not touched where that was done before.
+    fn read_part<T>(
+        &self,
+        index: usize,
+        read: impl FnOnce(&[u8], Option<&ColdMeta>) -> codec::cursor::Result<T>,
+    ) -> Result<T> {
+        let page = || self.page_entry(index);
+        let day = nth_day(self.header.prefix.days, index);
+        let bytes = if self.checked.load(Ordering::Relaxed) & day != 0 {
+            let extent = self.header.extent(index).unwrap_or_default();
+            self.bytes.get(extent).unwrap_or_default()
+        } else {
+            self.read_payload(&page()?)
+                .map_err(|damage| damage.to_error())?
+        };
+        let cold = self.read_cold().map_err(|damage| damage.to_error())?;
+        match read(bytes, cold) {
+            Ok(read) => Ok(read),
+            Err(corrupt) => Err(self
+                .page_damage(&page()?, corrupt.at, corrupt.what)
+                .to_error()),
+        }
+    }
+
     pub(super) fn read_cold(&self) -> Result<Option<&ColdMeta>, Damage> {
         if self.header.cold_meta.is_empty() {
             return Ok(None);
@@ -171,10 +234,15 @@ impl<'a> Block<'a> {
 
     pub(super) fn read_payload(&self, page: &PageEntry) -> Result<&'a [u8], Damage> {
         let bytes = self.bytes.get(page.start..page.end).unwrap_or_default();
+        let day = 1_u32.checked_shl(page.day).unwrap_or(0);
+        if self.checked.load(Ordering::Relaxed) & day != 0 {
+            return Ok(bytes);
+        }
         let offset = self.entry.block_offset + page.start as u64;
         if !self.segment.matches(page.crc, offset, bytes) {
             return Err(self.page_damage(page, 0, "the page does not match its checksum"));
         }
+        self.checked.fetch_or(day, Ordering::Relaxed);
         Ok(bytes)
     }
 
