@@ -8,7 +8,7 @@ use common::states::states;
 use common::w1::{BRANCHES, METRICS, W1};
 use common::{SEED, key, minute, pattern, scale};
 use criterion::{Criterion, criterion_group, criterion_main};
-use hotstove::{Cells, Every, Reader};
+use hotstove::{Cells, Every, Reader, Table};
 
 fn q1(criterion: &mut Criterion) {
     let states = states();
@@ -38,6 +38,19 @@ fn q1(criterion: &mut Criterion) {
                     query.run().expect("an answer").len()
                 });
             });
+            let mut table = Table::default();
+            group.bench_function(
+                format!("one query, its table reused, {what}, {state}"),
+                |bencher| {
+                    bencher.iter(|| {
+                        let query = snapshot.query().releases(&release);
+                        let query = query.metrics(&metrics[0]).metrics(&metrics[1]);
+                        let query = query.from(from).to(to).every(Every::Minutes(1));
+                        query.run_into(&mut table).expect("an answer");
+                        table.len()
+                    });
+                },
+            );
             let series: Vec<_> = (0..BRANCHES)
                 .flat_map(|branch| [0, 7].map(|metric| key(first + branch * METRICS + metric)))
                 .map(|key| {

@@ -38,6 +38,10 @@ fn q3(criterion: &mut Criterion) {
         group
             .sample_size(10)
             .throughput(Throughput::Elements(cells));
+        // Half a day cuts every page: all cells are decoded, and added up.
+        group.bench_function(format!("totals of each half day, {state}"), |bencher| {
+            bencher.iter(|| ask(Every::Minutes(720)));
+        });
         // A total for each minute needs every cell: no aggregate is that fine.
         group.bench_function(format!("totals of each minute, {state}"), |bencher| {
             bencher.iter(|| ask(Every::Minutes(1)));
