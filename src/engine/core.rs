@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::engine::commit::Queue;
-use crate::engine::options::Options;
+use crate::engine::options::{Durability, Options};
 use crate::engine::series::SeriesTable;
 use crate::engine::state::{Snapshot, State};
 use crate::error::{Error, ErrorKind, Result};
@@ -233,13 +233,16 @@ impl Core {
             first_sequence: log.next_sequence,
             previous_bytes,
         };
-        let wal = WalWriter::create(&*self.disk, &header).inspect_err(|_| {
+        let mut wal = WalWriter::create(&*self.disk, &header).inspect_err(|_| {
             // It may come back by a power cut, and would say that the one
             // before ended here: nothing may be appended to that any more.
             if !planted(Bug::LogKeptAfterFailedStart) {
                 log.wal = None;
             }
         })?;
+        if self.options.durability == Durability::Sync {
+            wal.write_ahead();
+        }
         log.older_bytes += previous_bytes;
         log.last = (wal.id(), wal.written());
         self.publisher.lock().publish(|record| {

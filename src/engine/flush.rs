@@ -37,10 +37,17 @@ pub fn write_segments(
     target: Target<'_>,
 ) -> Result<Vec<SegmentMeta>> {
     // Series by bucket, in the order of their names.
-    let mut buckets: BTreeMap<u32, Vec<(u32, Arc<SeriesInfo>)>> = BTreeMap::new();
+    let mut written = Vec::new();
     series.visit(None, |id, info| {
+        // The table is locked: who resolves a new series waits, and all behind.
+        if memtable.contains(id) {
+            written.push((id, info.clone()));
+        }
+    });
+    let mut buckets: BTreeMap<u32, Vec<(u32, Arc<SeriesInfo>)>> = BTreeMap::new();
+    for (id, info) in written {
         let Some((first, last)) = memtable.series_span(id) else {
-            return;
+            continue;
         };
         for bucket in first / MINUTES_PER_BUCKET..=last / MINUTES_PER_BUCKET {
             let minutes = bucket_minutes(bucket, target.floor);
@@ -50,7 +57,7 @@ pub fn write_segments(
                 buckets.entry(bucket).or_default().push((id, info.clone()));
             }
         }
-    });
+    }
     let mut written = Unnamed::new(target.disk);
     for (bucket, members) in buckets {
         let id = *target.next_segment;

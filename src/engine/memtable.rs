@@ -1,24 +1,26 @@
 //! The memtable: every delta since the last flush, merged, in a persistent
 //! (copy-on-write) tree.
 //!
-//! A snapshot is one reference count: whoever writes next copies only the path
+//! A snapshot is one reference count: whoever writes next copies only the leaves
 //! it touches, so readers and the writer never wait for each other. Cells lie
 //! in windows of 64 minutes: a busy series costs 8 bytes a minute, a quiet one
 //! an entry with its few cells.
+//!
+//! Reference counts are kept off the hot path: each is a locked instruction that
+//! orders all loads around it, so that the misses of neighbouring deltas could
+//! not overlap. A leaf is made ours once for all its deltas; the newest window
+//! of a series, to which nearly all deltas go, is owned by the leaf.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::engine::window::{Dense, Joined, Window};
 use crate::format::batch::Delta;
 use crate::model::Kind;
 
 /// Series in one leaf of the tree.
-const LEAF: usize = 64;
-/// Cells a window holds before it becomes an array.
-const FEW: usize = 6;
-/// Bytes charged for an array of 64 cells with its allocation.
-const DENSE_BYTES: usize = size_of::<Dense>() + 32;
+const LEAF: usize = 32;
 
 /// Merged deltas. Cloning is a snapshot.
 #[derive(Clone, Default)]
@@ -32,182 +34,89 @@ pub struct Memtable {
     span: Option<(u32, u32)>,
 }
 
-type Leaf = [Option<Arc<SeriesCells>>; LEAF];
+type Leaf = [Option<SeriesCells>; LEAF];
 
 /// The cells of one series: the newest window apart, since nearly all deltas go there.
 #[derive(Clone)]
 struct SeriesCells {
-    tail: Window,
-    /// Older and newer windows, sorted by number.
-    others: Arc<Vec<Window>>,
-}
-
-#[derive(Clone)]
-struct Window {
-    number: u32,
-    cells: Cells,
-}
-
-#[derive(Clone)]
-enum Cells {
-    Few {
-        len: u8,
-        at: [u8; FEW],
-        values: [i64; FEW],
-    },
-    Dense(Arc<Dense>),
-}
-
-#[derive(Clone)]
-struct Dense {
-    present: u64,
-    values: [i64; 64],
-}
-
-/// How a value joins the one in its cell.
-enum Joined {
-    Done,
-    /// The sum left 64 bits: the old value must be spilled.
-    Spill(i64),
-}
-
-fn join(slot: &mut i64, value: i64, gauge: bool) -> Joined {
-    if gauge {
-        *slot = value;
-        return Joined::Done;
-    }
-    match slot.checked_add(value) {
-        Some(sum) => {
-            *slot = sum;
-            Joined::Done
-        }
-        None => Joined::Spill(std::mem::replace(slot, value)),
-    }
-}
-
-impl Window {
-    fn new(number: u32) -> Self {
-        Window {
-            number,
-            cells: Cells::Few {
-                len: 0,
-                at: [0; FEW],
-                values: [0; FEW],
-            },
-        }
-    }
-
-    /// Joins a value to the cell at `at`; says how many bytes the window grew by.
-    fn join(&mut self, at: u8, value: i64, gauge: bool) -> (Joined, usize) {
-        match &mut self.cells {
-            Cells::Dense(dense) => {
-                let dense = Arc::make_mut(dense);
-                let bit = 1 << at;
-                let slot = &mut dense.values[usize::from(at)];
-                if dense.present & bit == 0 {
-                    dense.present |= bit;
-                    *slot = value;
-                    return (Joined::Done, 0);
-                }
-                (join(slot, value, gauge), 0)
-            }
-            Cells::Few {
-                len,
-                at: places,
-                values,
-            } => {
-                let used = usize::from(*len);
-                if let Some(index) = places[..used].iter().position(|place| *place == at) {
-                    return (join(&mut values[index], value, gauge), 0);
-                }
-                if used < FEW {
-                    places[used] = at;
-                    values[used] = value;
-                    *len += 1;
-                    return (Joined::Done, 0);
-                }
-                let mut dense = Dense {
-                    present: 1 << at,
-                    values: [0; 64],
-                };
-                dense.values[usize::from(at)] = value;
-                for (place, value) in places.iter().zip(values.iter()) {
-                    dense.present |= 1 << place;
-                    dense.values[usize::from(*place)] = *value;
-                }
-                self.cells = Cells::Dense(Arc::new(dense));
-                (Joined::Done, DENSE_BYTES)
-            }
-        }
-    }
-
-    /// Visits cells by ascending minute.
-    fn visit(&self, each: &mut impl FnMut(u32, i64)) {
-        let base = self.number * 64;
-        match &self.cells {
-            Cells::Few { len, at, values } => {
-                let mut order: [u8; FEW] = std::array::from_fn(|index| index as u8);
-                let order = &mut order[..usize::from(*len)];
-                order.sort_unstable_by_key(|index| at[usize::from(*index)]);
-                for index in order {
-                    let index = usize::from(*index);
-                    each(base + u32::from(at[index]), values[index]);
-                }
-            }
-            Cells::Dense(dense) => {
-                let mut present = dense.present;
-                while present != 0 {
-                    let at = present.trailing_zeros();
-                    present &= present - 1;
-                    each(base + at, dense.values[at as usize]);
-                }
-            }
-        }
-    }
+    tail: Window<Box<Dense>>,
+    /// Older and newer windows, sorted by number; none until there is one.
+    others: Option<Arc<Vec<Window<Arc<Dense>>>>>,
 }
 
 impl SeriesCells {
-    /// The window of a minute, made if need be, and the bytes that took.
-    fn window(&mut self, number: u32) -> (&mut Window, usize) {
-        if self.tail.number == number {
-            return (&mut self.tail, 0);
-        }
-        let others = Arc::make_mut(&mut self.others);
-        if number > self.tail.number
-            && others
-                .last()
-                .is_none_or(|last| last.number < self.tail.number)
-        {
-            others.push(std::mem::replace(&mut self.tail, Window::new(number)));
-            return (&mut self.tail, size_of::<Window>());
-        }
-        match others.binary_search_by_key(&number, |window| window.number) {
-            Ok(index) => (&mut others[index], 0),
-            Err(index) => {
-                others.insert(index, Window::new(number));
-                (&mut others[index], size_of::<Window>())
-            }
+    fn new(window: u32) -> Self {
+        SeriesCells {
+            tail: Window::new(window),
+            others: None,
         }
     }
 
-    /// Windows that touch `windows`, ascending.
-    fn windows(&self, windows: Range<u32>) -> impl Iterator<Item = &Window> {
-        let from = self
-            .others
-            .partition_point(|window| window.number < windows.start);
-        let to = self
-            .others
-            .partition_point(|window| window.number < windows.end);
-        let split = self
-            .others
-            .partition_point(|window| window.number < self.tail.number);
-        let split = split.clamp(from, to.max(from));
-        let tail = windows.contains(&self.tail.number).then_some(&self.tail);
-        let others = &self.others;
-        others[from..split]
-            .iter()
-            .chain(tail)
-            .chain(&others[split..to.max(split)])
+    fn others(&self) -> &[Window<Arc<Dense>>] {
+        self.others.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// Joins a value to the cell of a minute; says how many bytes that took.
+    #[inline]
+    fn join(&mut self, minute: u32, value: i64, gauge: bool) -> (Joined, usize) {
+        let (number, at) = (minute / 64, (minute % 64) as u8);
+        if self.tail.number == number {
+            return self.tail.join(at, value, gauge);
+        }
+        let (joined, made, grown) = self.join_elsewhere(number, at, value, gauge);
+        (joined, made + grown)
+    }
+
+    /// As [`SeriesCells::join`], for a window that is not the newest, or not yet.
+    #[cold]
+    fn join_elsewhere(
+        &mut self,
+        number: u32,
+        at: u8,
+        value: i64,
+        gauge: bool,
+    ) -> (Joined, usize, usize) {
+        let mut made = 0;
+        let others = self.others.get_or_insert_with(|| {
+            made = 64;
+            Arc::default()
+        });
+        let others = Arc::make_mut(others);
+        let newest = number > self.tail.number
+            && others
+                .last()
+                .is_none_or(|last| last.number < self.tail.number);
+        if newest {
+            others.push(std::mem::replace(&mut self.tail, Window::new(number)).shared());
+            let (joined, grown) = self.tail.join(at, value, gauge);
+            return (joined, made + size_of::<Window<Arc<Dense>>>(), grown);
+        }
+        let index = others
+            .binary_search_by_key(&number, |window| window.number)
+            .unwrap_or_else(|index| {
+                made += size_of::<Window<Arc<Dense>>>();
+                others.insert(index, Window::new(number));
+                index
+            });
+        let (joined, grown) = others[index].join(at, value, gauge);
+        (joined, made, grown)
+    }
+
+    /// Visits the cells of `windows` by ascending minute.
+    fn visit(&self, windows: Range<u32>, each: &mut impl FnMut(u32, i64)) {
+        let others = self.others();
+        let before = |number: u32| others.partition_point(|window| window.number < number);
+        let (from, to) = (before(windows.start), before(windows.end));
+        let split = before(self.tail.number).clamp(from, to.max(from));
+        for window in &others[from..split] {
+            window.visit(each);
+        }
+        if windows.contains(&self.tail.number) {
+            self.tail.visit(each);
+        }
+        for window in &others[split..to.max(split)] {
+            window.visit(each);
+        }
     }
 }
 
@@ -215,6 +124,10 @@ impl Memtable {
     /// Merges deltas in order; `kind` tells the kind of a series. Cost: amortised
     /// constant a delta, cheapest where neighbours share a leaf.
     pub fn apply(&mut self, deltas: &[Delta], kind: impl Fn(u32) -> Kind) {
+        for delta in deltas {
+            let (first, last) = self.span.unwrap_or((delta.minute, delta.minute));
+            self.span = Some((first.min(delta.minute), last.max(delta.minute)));
+        }
         let leaves = Arc::make_mut(&mut self.leaves);
         let mut rest = deltas;
         while let Some(first) = rest.first() {
@@ -230,28 +143,13 @@ impl Memtable {
                 leaves.resize(number + 1, None);
             }
             let leaf = leaves[number].get_or_insert_with(|| {
-                self.bytes += size_of::<Leaf>() + 16;
+                self.bytes += size_of::<Leaf>() + 32;
                 Arc::new([const { None }; LEAF])
             });
             let leaf = Arc::make_mut(leaf);
             for delta in now {
-                let window = delta.minute / 64;
-                let cells = leaf[delta.series as usize % LEAF].get_or_insert_with(|| {
-                    self.bytes += size_of::<SeriesCells>() + 64;
-                    Arc::new(SeriesCells {
-                        tail: Window::new(window),
-                        others: Arc::default(),
-                    })
-                });
-                let (window, grown) = Arc::make_mut(cells).window(window);
-                self.bytes += grown;
-                self.span = Some(
-                    self.span
-                        .map_or((delta.minute, delta.minute), |(first, last)| {
-                            (first.min(delta.minute), last.max(delta.minute))
-                        }),
-                );
-                let at = (delta.minute % 64) as u8;
+                let cells = leaf[delta.series as usize % LEAF]
+                    .get_or_insert_with(|| SeriesCells::new(delta.minute / 64));
                 let kind = kind(delta.series);
                 let mut spill = 0;
                 let value = match (kind, i64::try_from(delta.bits)) {
@@ -262,7 +160,7 @@ impl Memtable {
                     }
                     _ => delta.bits as i64,
                 };
-                let (joined, grown) = window.join(at, value, kind == Kind::Gauge);
+                let (joined, grown) = cells.join(delta.minute, value, kind == Kind::Gauge);
                 self.bytes += grown;
                 if let Joined::Spill(old) = joined {
                     spill += i128::from(old);
@@ -310,39 +208,37 @@ impl Memtable {
             return;
         }
         let windows = minutes.start / 64..minutes.end.div_ceil(64);
-        for window in cells.windows(windows) {
-            window.visit(&mut |minute, value| {
-                if minutes.contains(&minute) {
-                    let mut value = i128::from(value);
-                    if !self.spilled.is_empty() {
-                        value += self.spilled.get(&(series, minute)).copied().unwrap_or(0);
-                    }
-                    each(minute, value);
+        cells.visit(windows, &mut |minute, value| {
+            if minutes.contains(&minute) {
+                let mut value = i128::from(value);
+                if !self.spilled.is_empty() {
+                    value += self.spilled.get(&(series, minute)).copied().unwrap_or(0);
                 }
-            });
-        }
+                each(minute, value);
+            }
+        });
     }
 
     /// The first and last minute of a series.
     pub fn series_span(&self, series: u32) -> Option<(u32, u32)> {
         let cells = self.cells(series)?;
         let mut span: Option<(u32, u32)> = None;
-        for window in [Some(&cells.tail), cells.others.first(), cells.others.last()]
-            .into_iter()
-            .flatten()
-        {
-            window.visit(&mut |minute, _| {
-                span = Some(span.map_or((minute, minute), |(first, last)| {
-                    (first.min(minute), last.max(minute))
-                }));
-            });
+        let mut extend = |minute, _| {
+            span = Some(span.map_or((minute, minute), |(first, last)| {
+                (first.min(minute), last.max(minute))
+            }));
+        };
+        cells.tail.visit(&mut extend);
+        let others = cells.others();
+        for window in others.first().into_iter().chain(others.last()) {
+            window.visit(&mut extend);
         }
         span
     }
 
     fn cells(&self, series: u32) -> Option<&SeriesCells> {
         let leaf = self.leaves.get(series as usize / LEAF)?.as_ref()?;
-        leaf[series as usize % LEAF].as_deref()
+        leaf[series as usize % LEAF].as_ref()
     }
 }
 

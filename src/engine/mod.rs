@@ -22,6 +22,7 @@ pub mod series;
 pub mod state;
 pub mod store;
 pub mod verify;
+pub mod window;
 pub mod worker;
 
 #[cfg(test)]

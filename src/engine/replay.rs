@@ -72,11 +72,46 @@ pub struct Findings {
     pub frames: u64,
 }
 
+/// What the numbers of a log mean here: a series of this process and its kind.
+/// Looked up for every delta, so those that are small, which is nearly all,
+/// index an array.
+#[derive(Default)]
+struct Numbers {
+    small: Vec<Option<(u32, Kind)>>,
+    large: HashMap<u32, (u32, Kind)>,
+}
+
+/// Numbers below this one index an array, of 12 MiB at most.
+const SMALL_END: u32 = 1 << 20;
+
+impl Numbers {
+    fn insert(&mut self, number: u32, meaning: (u32, Kind)) {
+        if number >= SMALL_END {
+            self.large.insert(number, meaning);
+            return;
+        }
+        let index = number as usize;
+        if index >= self.small.len() {
+            self.small.resize(index + 1, None);
+        }
+        self.small[index] = Some(meaning);
+    }
+
+    fn get(&self, number: u32) -> Option<(u32, Kind)> {
+        match self.small.get(number as usize) {
+            Some(meaning) => *meaning,
+            None => self.large.get(&number).copied(),
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Option<(u32, Kind)>>() << 20 <= 12 << 20);
+
 /// Applies frames in order.
 #[derive(Default)]
 pub struct Replay {
     /// The log's numbers: what each means here.
-    numbers: HashMap<u32, (u32, Kind)>,
+    numbers: Numbers,
     deltas: Vec<Delta>,
     kinds: Vec<Kind>,
     /// The last sequence applied or known to be in segments.
@@ -108,7 +143,7 @@ impl Replay {
 
     /// Begins another log: its numbers have meanings of their own.
     pub fn next_log(&mut self) {
-        self.numbers.clear();
+        self.numbers = Numbers::default();
     }
 
     /// Applies every frame of `reader` from where it stands.
@@ -197,7 +232,7 @@ impl Replay {
         };
         let numbers = &self.numbers;
         front.deltas(
-            |number| numbers.get(&number).copied(),
+            |number| numbers.get(number),
             &mut self.deltas,
             &mut self.kinds,
         )?;

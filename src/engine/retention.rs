@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::engine::compaction::choose::Choice;
+use crate::engine::compaction::run::THREADS;
 use crate::engine::core::Core;
 use crate::engine::store::Store;
 use crate::error::Result;
@@ -112,7 +113,7 @@ impl Core {
                 inputs: vec![meta.id],
                 cold_before_day: 0,
             };
-            let output = self.merge(&choice, &|release| !matches(release))?;
+            let output = self.merge(&choice, &|release| !matches(release), THREADS)?;
             retained.dropped += usize::from(output.is_none());
             retained.rewritten += usize::from(output.is_some());
             retained.bytes += meta

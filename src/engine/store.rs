@@ -287,6 +287,9 @@ impl Store {
         };
         self.core.check_alive()?;
         let mut log = self.core.log.lock();
+        if let Some(wal) = log.wal.as_mut() {
+            wal.cut();
+        }
         if !planted(Bug::SealedWithoutSync) {
             self.core.sync_log(&mut log)?;
         }

@@ -1,8 +1,10 @@
 //! The threads of a store, all of them: one flushes, one compacts, one syncs
 //! what is buffered. A panic in any of them poisons the store instead of
-//! leaving others waiting.
+//! leaving others waiting. Here, too, are the short-lived ones that share the
+//! work of one call.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -70,6 +72,44 @@ impl Drop for Panicking<'_> {
     fn drop(&mut self) {
         self.0.poison(&"a background thread panicked");
     }
+}
+
+/// Does `count` pieces of work on up to `threads` threads, this one among them,
+/// and gives the results in order. The threads end with the call; where one can
+/// not be started the others do its share, and a panic in one goes on here.
+pub fn in_order<S, T: Send>(
+    threads: usize,
+    count: usize,
+    scratch: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize) -> T + Sync,
+) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let run = || {
+        let mut scratch = scratch();
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return done;
+            }
+            done.push((index, work(&mut scratch, index)));
+        }
+    };
+    let mut done = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(count))
+            .filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, run).ok())
+            .collect();
+        let mut done = run();
+        for other in others {
+            match other.join() {
+                Ok(more) => done.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Waits until `wanted` or a stop; says whether to go on.
@@ -162,5 +202,30 @@ fn sync_loop(core: &Core, interval: Duration) {
         if let Some(wal) = core.log.lock().wal.as_mut() {
             wal.note_synced(&pending);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_order;
+
+    #[test]
+    fn results_come_in_order_whatever_the_threads() {
+        for (threads, count) in [(1, 5), (2, 0), (2, 1), (3, 1_000)] {
+            let squares = in_order(threads, count, || (), |(), index| index * index);
+            let expected: Vec<usize> = (0..count).map(|index| index * index).collect();
+            assert_eq!(squares, expected);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "of a thread")]
+    fn a_panic_goes_on_in_the_caller() {
+        in_order(
+            2,
+            64,
+            || (),
+            |(), index| assert!(index != 40, "of a thread"),
+        );
     }
 }

@@ -27,7 +27,9 @@ pub fn bound_crcs(owner: u64, offset: u64, prefix: &[u8], rest: &[u8]) -> (u32, 
     (first, hasher.finalize())
 }
 
-fn bound(owner: u64, offset: u64) -> crc32fast::Hasher {
+/// A CRC-32 bound to its place, to be fed piece by piece.
+#[must_use]
+pub fn bound(owner: u64, offset: u64) -> crc32fast::Hasher {
     let mut place = [0; 16];
     place[..8].copy_from_slice(&owner.to_le_bytes());
     place[8..].copy_from_slice(&offset.to_le_bytes());

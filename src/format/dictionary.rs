@@ -33,21 +33,30 @@ impl Dictionary {
     /// beyond the limits.
     #[must_use]
     pub fn new(sorts: [&[&Name]; 3]) -> Option<Self> {
+        Self::of(sorts.map(|names| names.iter().map(|name| &***name)))
+    }
+
+    /// As [`Dictionary::new`], of names that lie in other dictionaries.
+    #[must_use]
+    pub fn of<'a>(sorts: [impl Iterator<Item = &'a str>; 3]) -> Option<Self> {
         let mut dictionary = Dictionary {
             text: String::new(),
             ends: Vec::new(),
             starts: [0; 4],
         };
         for (sort, names) in sorts.into_iter().enumerate() {
-            debug_assert!(names.is_sorted_by(|a, b| a < b));
             for name in names {
+                debug_assert!(
+                    dictionary.ends.len() == dictionary.starts[sort]
+                        || dictionary.nth(dictionary.ends.len() - 1) < name
+                );
                 dictionary.text.push_str(name);
                 dictionary
                     .ends
                     .push(u32::try_from(dictionary.text.len()).ok()?);
             }
             dictionary.starts[sort + 1] = dictionary.ends.len();
-            if names.len() > DICTIONARY_NAMES_MAX {
+            if dictionary.ends.len() - dictionary.starts[sort] > DICTIONARY_NAMES_MAX {
                 return None;
             }
         }

@@ -14,6 +14,11 @@ use crate::model::{Kind, Name, SeriesKey};
 use crate::storage::disk::{Disk, DiskFile, Open};
 use crate::storage::planted::{Bug, planted};
 
+/// Zeros written ahead of the frames: as much as there are frames, between
+/// these. Small logs stay small, and large ones seldom grow.
+const AHEAD_BYTES_MIN: u64 = 4 << 10;
+const AHEAD_BYTES_MAX: u64 = 1 << 20;
+
 /// What the log needs to know of a series it writes deltas of.
 pub trait SeriesNames {
     /// Key and kind of a series of this process.
@@ -46,6 +51,10 @@ pub struct WalWriter {
     written: u64,
     /// Bytes known to be synced.
     synced: u64,
+    /// Whether zeros are written ahead of the frames.
+    ahead: bool,
+    /// Where frames and the zeros ahead of them end.
+    reserved: u64,
     staged: Vec<u8>,
     payload: Vec<u8>,
     numbers: Vec<u32>,
@@ -103,6 +112,8 @@ impl WalWriter {
             salt: salt(header.store_id, header.wal_id),
             written: HEADER_BYTES as u64,
             synced: HEADER_BYTES as u64,
+            ahead: false,
+            reserved: 0,
             staged: Vec::new(),
             payload: Vec::new(),
             numbers: Vec::new(),
@@ -206,7 +217,10 @@ impl WalWriter {
     pub fn write(&mut self) -> Result<()> {
         let result = self.file.write_at(self.written, &self.staged);
         match &result {
-            Ok(()) => self.written += self.staged.len() as u64,
+            Ok(()) => {
+                self.written += self.staged.len() as u64;
+                self.write_zeros();
+            }
             Err(_) if planted(Bug::AppendsAfterTornWrite) => {
                 self.written += self.staged.len() as u64
             }
@@ -217,6 +231,41 @@ impl WalWriter {
         self.staged.shrink_to(1 << 20);
         self.payload.shrink_to(1 << 20);
         result.map_err(|error| Error::io("writing the log", error).in_file(&self.name))
+    }
+
+    /// From here on keeps zeros written ahead of the frames: for a log that is
+    /// synced at every commit.
+    ///
+    /// A frame then overwrites blocks that the file has, and a sync need not wait
+    /// for the file system's journal, which all files share.
+    pub fn write_ahead(&mut self) {
+        self.ahead = true;
+    }
+
+    /// Writes zeros behind the frames where there are none any more. They become
+    /// durable with the frames of the next sync. A convenience: without them
+    /// syncs are slower, so a failure is none of the commit.
+    fn write_zeros(&mut self) {
+        if !self.ahead || self.written < self.reserved {
+            return;
+        }
+        let bytes = self.written.clamp(AHEAD_BYTES_MIN, AHEAD_BYTES_MAX);
+        let end = (self.written + bytes).next_multiple_of(AHEAD_BYTES_MIN);
+        let zeros = vec![0; (end - self.written) as usize];
+        self.reserved = end;
+        if self.file.write_at(self.written, &zeros).is_err() {
+            // Most likely there is no room: nothing of it is kept from others.
+            self.ahead = false;
+            self.cut();
+        }
+    }
+
+    /// Gives back the room behind the frames. Where that fails it stays, as zeros.
+    pub fn cut(&mut self) {
+        if self.reserved > self.written {
+            self.reserved = self.written;
+            let _ = self.file.set_len(self.written);
+        }
     }
 
     /// Makes all that is written durable. An error must never be retried.

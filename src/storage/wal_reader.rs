@@ -188,10 +188,32 @@ impl WalReader {
                 what,
             })
         } else {
-            let bytes = self.end - bad;
+            let bytes = self.written_from(bad)? - bad;
             self.end = bad;
-            Ok(Step::Torn { from: bad, bytes })
+            Ok(match bytes {
+                // Room set aside for frames that never came.
+                0 => Step::End,
+                _ => Step::Torn { from: bad, bytes },
+            })
         }
+    }
+
+    /// Where the zeros begin that reach to the end; not before `from`.
+    fn written_from(&mut self, from: u64) -> Result<u64> {
+        let (mut at, mut last) = (from, from);
+        while at < self.end {
+            let available = self.load(at, 1)?;
+            if available == 0 {
+                break;
+            }
+            let start = (at - self.window_start) as usize;
+            let bytes = &self.window[start..];
+            if let Some(place) = bytes.iter().rposition(|byte| *byte != 0) {
+                last = at + place as u64 + 1;
+            }
+            at += bytes.len() as u64;
+        }
+        Ok(last.min(self.end))
     }
 
     /// The next offset from `from` on at which a sound frame starts.

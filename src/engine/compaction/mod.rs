@@ -2,4 +2,5 @@
 //! function, apart from the doing.
 
 pub mod choose;
+mod names;
 pub mod run;

@@ -1,21 +1,34 @@
 //! Doing a merge: a streaming walk over the inputs in the order of their
-//! series. Memory: one series of one bucket at a time, and the output's
-//! directory.
+//! series. Memory: the names, a few megabytes of input at a time and what they
+//! become, whatever the number of series.
 
 use std::sync::Arc;
 
 use crate::codec::{Family, Page};
 use crate::engine::compaction::choose::{Choice, choose, choose_all};
+use crate::engine::compaction::names::{Key, Names, Walk};
 use crate::engine::core::Core;
 use crate::engine::flush::Unnamed;
 use crate::engine::merge::DayMerge;
+use crate::engine::worker::in_order;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::directory::Entry;
 use crate::format::segment_meta::SegmentMeta;
 use crate::limits::MINUTES_PER_DAY;
-use crate::model::{Name, SeriesKey};
 use crate::storage::planted::{Bug, planted};
-use crate::storage::segment::{Block, Segment, SegmentWriter, segment_file_name};
+use crate::storage::segment::{
+    Block, EncodedSeries, Identity, Segment, SegmentWriter, segment_file_name,
+};
+
+/// Bytes of input merged between two writes.
+const JOB_BYTES: usize = 2 << 20;
+/// Series merged between two writes at most.
+const JOBS_MAX: usize = 4_096;
+/// Cells for which a thread is worth its start.
+const CELLS_PER_THREAD: u64 = 1 << 16;
+
+/// Threads of a merge that somebody asked for and waits for.
+pub const THREADS: usize = 2;
 
 /// Which series of the inputs go into the output.
 pub type Keep<'a> = &'a dyn Fn(&str) -> bool;
@@ -29,7 +42,8 @@ impl Core {
         let Some(choice) = choose(&segments, &skip) else {
             return Ok(false);
         };
-        self.merge_or_skip(&choice)?;
+        // In passing: the other processor is the writer's and the readers'.
+        self.merge_or_skip(&choice, 1)?;
         Ok(true)
     }
 
@@ -44,7 +58,7 @@ impl Core {
         let choices = choose_all(&segments, &skip);
         let mut failed = broken.first().map(|broken| broken.error.shared());
         for choice in choices {
-            if let Err(error) = self.merge_or_skip(&choice) {
+            if let Err(error) = self.merge_or_skip(&choice, THREADS) {
                 failed.get_or_insert(error);
             }
         }
@@ -83,8 +97,8 @@ impl Core {
 
     /// Damaged inputs are left as they are: the rest of the store goes on
     /// being merged, and `repair` decides about them.
-    fn merge_or_skip(&self, choice: &Choice) -> Result<()> {
-        let merged = self.merge(choice, &|_| true).map(drop);
+    fn merge_or_skip(&self, choice: &Choice, threads: usize) -> Result<()> {
+        let merged = self.merge(choice, &|_| true, threads).map(drop);
         if let Err(error) = &merged
             && error.kind() == ErrorKind::Corruption
         {
@@ -96,7 +110,12 @@ impl Core {
 
     /// Merges the inputs of a choice, those series alone that `keep` wants,
     /// and replaces them in the manifest.
-    pub fn merge(&self, choice: &Choice, keep: Keep<'_>) -> Result<Option<SegmentMeta>> {
+    pub fn merge(
+        &self,
+        choice: &Choice,
+        keep: Keep<'_>,
+        threads: usize,
+    ) -> Result<Option<SegmentMeta>> {
         let snapshot = self.snapshot();
         let inputs: Vec<Arc<Segment>> = choice
             .inputs
@@ -120,7 +139,7 @@ impl Core {
             manifest.next_segment - 1
         };
         let mut unnamed = Unnamed::new(&*self.disk);
-        let output = write_merged(self, id, &inputs, choice.cold_before_day, keep)?;
+        let output = write_merged(self, id, &inputs, choice.cold_before_day, keep, threads)?;
         unnamed.metas.extend(output);
         if !planted(Bug::MergedNameNotSynced) {
             self.sync_names()?;
@@ -173,6 +192,7 @@ fn write_merged(
     inputs: &[Arc<Segment>],
     cold_before_day: u32,
     keep: Keep<'_>,
+    threads: usize,
 ) -> Result<Option<SegmentMeta>> {
     let floor = core.floor();
     let first = inputs
@@ -190,45 +210,115 @@ fn write_merged(
     ) else {
         return Ok(None);
     };
-    let mut members = Vec::new();
-    walk(inputs, |key, parts| {
-        let mut last_minute = 0;
-        for (input, index) in parts {
-            last_minute = last_minute.max(entry(&inputs[*input], *index)?.last_minute);
-        }
-        if keep(key[0]) && last_minute >= floor {
-            members.push((own(key)?, parts.to_vec()));
-        }
-        Ok(())
-    })?;
-    if members.is_empty() {
+    let Some((dictionary, names)) = Names::new(inputs, floor, keep)? else {
         return Ok(None);
-    }
-    let mut keys = members.iter().map(|(key, _)| key);
-    let mut writer = SegmentWriter::create(
-        &*core.disk,
-        core.store_id,
-        id,
+    };
+    let identity = Identity {
         bucket,
-        (first, last),
-        &mut keys,
-    )?;
-    let mut merge = DayMerge::default();
-    let mut page = Page::new(Family::Integer);
-    for (key, parts) in &members {
-        if let [(input, index)] = parts[..] {
-            let block = inputs[input].block(index)?;
-            if stays_as_it_is(&block, cold_before_day, floor) {
-                writer.push_raw(key, &block)?;
-                continue;
+        store_id: core.store_id,
+        segment_id: id,
+        first_sequence: first,
+        last_sequence: last,
+    };
+    let mut writer = SegmentWriter::with_names(&*core.disk, identity, Some(dictionary))?;
+    let merge = Merge {
+        inputs,
+        bucket,
+        cold_before_day,
+        floor,
+    };
+    let mut walk = names.walk()?;
+    let mut jobs = Vec::new();
+    loop {
+        let more = merge.next_jobs(&mut walk, &mut jobs)?;
+        for (job, made) in jobs.iter().zip(merge.run(&jobs, threads)) {
+            match made? {
+                Some(series) => writer.push_encoded(job.key, &series)?,
+                None => {
+                    let (input, index) = job.parts[0];
+                    writer.push_raw(job.key, &inputs[input].block(index)?)?;
+                }
             }
         }
-        let pages = merge_series(inputs, parts, floor, &mut merge, &mut page)?;
-        let (input, index) = parts[0];
-        let kind = inputs[input].block(index)?.kind();
-        writer.push(key, kind, &pages, cold_before_day)?;
+        if !more {
+            return writer.finish().map(Some);
+        }
     }
-    writer.finish().map(Some)
+}
+
+/// One series to be merged.
+struct Job {
+    key: Key,
+    /// Where its parts lie, by sequence: in which input, at which index.
+    parts: Vec<(usize, usize)>,
+}
+
+/// What is merged, and how.
+struct Merge<'a> {
+    inputs: &'a [Arc<Segment>],
+    bucket: u32,
+    cold_before_day: u32,
+    floor: u32,
+}
+
+/// What a thread keeps from series to series.
+struct Scratch {
+    merge: DayMerge,
+    page: Page,
+}
+
+impl Merge<'_> {
+    /// The next series to be merged before anything is written: as many as
+    /// `JOB_BYTES` of input make, which bounds the memory of their output. Says
+    /// whether more may follow.
+    fn next_jobs(&self, walk: &mut Walk<'_>, jobs: &mut Vec<Job>) -> Result<bool> {
+        jobs.clear();
+        let mut bytes = 0;
+        while bytes < JOB_BYTES && jobs.len() < JOBS_MAX {
+            let mut parts = Vec::with_capacity(1);
+            let Some(key) = walk.step(&mut parts)? else {
+                return Ok(false);
+            };
+            for (input, index) in &parts {
+                bytes += entry(&self.inputs[*input], *index)?.block_bytes as usize;
+            }
+            jobs.push(Job { key, parts });
+        }
+        Ok(true)
+    }
+
+    /// Merges series, on a second thread where that is worth its start: in the
+    /// order of the jobs, each encoded, or none where its block stays as it is.
+    fn run(&self, jobs: &[Job], threads: usize) -> Vec<Result<Option<EncodedSeries>>> {
+        let cells = |job: &Job| -> u64 {
+            let parts = job.parts.iter();
+            parts
+                .filter_map(|(input, index)| entry(&self.inputs[*input], *index).ok())
+                .map(|entry| u64::from(entry.cells))
+                .sum()
+        };
+        let worth = threads > 1 && jobs.iter().map(cells).sum::<u64>() >= 2 * CELLS_PER_THREAD;
+        let threads = if worth { threads } else { 1 };
+        let scratch = || Scratch {
+            merge: DayMerge::default(),
+            page: Page::new(Family::Integer),
+        };
+        in_order(threads, jobs.len(), scratch, |scratch, index| {
+            self.series(&jobs[index], scratch)
+        })
+    }
+
+    /// Merges one series.
+    fn series(&self, job: &Job, scratch: &mut Scratch) -> Result<Option<EncodedSeries>> {
+        let (input, index) = job.parts[0];
+        let first = self.inputs[input].block(index)?;
+        if job.parts.len() == 1 && stays_as_it_is(&first, self.cold_before_day, self.floor) {
+            return Ok(None);
+        }
+        let Scratch { merge, page } = scratch;
+        let pages = merge_series(self.inputs, &job.parts, self.floor, merge, page)?;
+        EncodedSeries::new(self.bucket, first.kind(), &pages, self.cold_before_day).map(Some)
+    }
 }
 
 /// Whether a block that is the only part of its series is copied unchanged: it
@@ -242,15 +332,6 @@ fn stays_as_it_is(block: &Block<'_>, cold_before_day: u32, floor: u32) -> bool {
 fn entry(segment: &Segment, index: usize) -> Result<Entry> {
     segment.series()?.entry(index).ok_or_else(|| {
         Error::corruption("a series is missing from the directory").in_file(segment.file_name())
-    })
-}
-
-fn own(key: [&str; 3]) -> Result<SeriesKey> {
-    let [release, branch, metric] = key.map(Name::new);
-    Ok(SeriesKey {
-        release: release?,
-        branch: branch?,
-        metric: metric?,
     })
 }
 
@@ -301,38 +382,4 @@ fn merge_series(
         }
     }
     Ok(pages)
-}
-
-/// Walks the series of all inputs in the order of their names, each with the
-/// inputs that hold it, by sequence.
-fn walk(
-    inputs: &[Arc<Segment>],
-    mut each: impl FnMut([&str; 3], &[(usize, usize)]) -> Result<()>,
-) -> Result<()> {
-    let mut at = vec![0; inputs.len()];
-    let mut parts = Vec::with_capacity(inputs.len());
-    loop {
-        let mut least: Option<[&str; 3]> = None;
-        parts.clear();
-        for (input, segment) in inputs.iter().enumerate() {
-            let Some((release, branch, metric)) = segment.series()?.key(at[input]) else {
-                continue;
-            };
-            let key = [release, branch, metric];
-            match least.map(|least| key.cmp(&least)) {
-                Some(std::cmp::Ordering::Greater) => {}
-                Some(std::cmp::Ordering::Equal) => parts.push((input, at[input])),
-                _ => {
-                    least = Some(key);
-                    parts.clear();
-                    parts.push((input, at[input]));
-                }
-            }
-        }
-        let Some(key) = least else { return Ok(()) };
-        each(key, &parts)?;
-        for (input, _) in &parts {
-            at[*input] += 1;
-        }
-    }
 }

@@ -103,23 +103,82 @@ fn a_full_disk_loses_nothing_and_writes_resume() {
     let store = open(&disk).unwrap();
     store.commit(batch(&store, &[ONE])).unwrap();
     disk.set_capacity(Some(disk.used()));
+    // The room that was set aside in the log is used up first.
+    let granted = (0..200)
+        .take_while(|_| store.commit(batch(&store, &[ONE])).is_ok())
+        .count() as i128;
+    assert!(granted < 200);
     for _ in 0..3 {
         let refused = store.commit(batch(&store, &[ONE])).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::StorageFull);
         assert_eq!(
             cells(&store.snapshot()).unwrap()[&(0, 0, 10)],
-            1,
+            1 + granted,
             "reads go on"
         );
     }
     disk.set_capacity(None);
     store.commit(batch(&store, &[ONE])).unwrap();
-    assert_eq!(cells(&store.snapshot()).unwrap()[&(0, 0, 10)], 2);
+    assert_eq!(cells(&store.snapshot()).unwrap()[&(0, 0, 10)], 2 + granted);
     drop(store);
     assert_eq!(
         cells(&open(&disk).unwrap().snapshot()).unwrap()[&(0, 0, 10)],
-        2
+        2 + granted
     );
+}
+
+#[test]
+fn room_set_aside_in_a_log_is_no_torn_tail_and_goes_with_a_clean_close() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk).unwrap();
+    store.commit(batch(&store, &[ONE])).unwrap();
+    let (log, good) = store.core.log.lock().last;
+    let log = crate::format::wal::file_name(log);
+    assert!(disk.content(&log).unwrap().len() as u64 > good);
+    for crashed in [disk.kill(), disk.crash_with_subset(0)] {
+        let store = open(&crashed).unwrap();
+        assert_eq!(store.recovered().torn_bytes, 0);
+        assert_eq!(cells(&store.snapshot()).unwrap()[&(0, 0, 10)], 1);
+    }
+    store.close().unwrap();
+    assert_eq!(disk.content(&log).unwrap().len() as u64, good);
+}
+
+#[test]
+fn a_compaction_on_two_threads_merges_what_one_would() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk).unwrap();
+    for half in 0..2 {
+        let mut batch = Batch::new();
+        for release in 0..100 {
+            let release = format!("release {release}");
+            let series = store.series(&release, "all", "crashes").unwrap();
+            for at in 0..1_440 {
+                batch.add(series, minute(half * 100 + at), u64::from(at % 7));
+            }
+        }
+        store.commit(batch).unwrap();
+        store.flush().unwrap();
+    }
+    let sums = |store: &Store| -> Vec<(usize, i128)> {
+        let segments = store.snapshot().state.segments;
+        let entries = segments.iter().map(|segment| {
+            let series = segment.series().unwrap();
+            series
+                .entries(0..series.len())
+                .map(|entry| entry.sum)
+                .collect::<Vec<_>>()
+        });
+        entries
+            .map(|sums| (sums.len(), sums.iter().sum()))
+            .collect()
+    };
+    let before = sums(&store);
+    assert_eq!(before.len(), 2);
+    store.compact().unwrap();
+    let after = sums(&store);
+    assert_eq!(after, [(100, before[0].1 + before[1].1)]);
+    assert_eq!(store.inspect().unwrap().segments.len(), 1);
 }
 
 #[test]

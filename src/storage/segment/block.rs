@@ -15,9 +15,9 @@ use crate::limits::{DAYS_PER_BUCKET, MINUTES_PER_BUCKET, MINUTES_PER_DAY};
 use crate::model::Kind;
 use crate::storage::damage::Damage;
 
+use super::encoded::family_of;
 use super::reader::Segment;
 use super::series::SeriesIndex;
-use super::writer::family_of;
 
 /// A page as the block's table has it: nothing of the page itself is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

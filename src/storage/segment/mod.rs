@@ -2,6 +2,8 @@
 //! `docs/format/segment.md` is what they look like.
 
 mod block;
+mod encoded;
+mod new_directory;
 mod output;
 mod reader;
 mod scan;
@@ -13,9 +15,10 @@ mod writer;
 mod tests;
 
 pub use block::{Block, PageInfo};
+pub use encoded::EncodedSeries;
 pub use reader::{Segment, describe};
 pub use series::SeriesIndex;
 pub use writer::SegmentWriter;
 
 pub use crate::format::dictionary::Sort;
-pub use crate::format::header::{segment_file_id as file_id, segment_file_name};
+pub use crate::format::header::{Identity, segment_file_id as file_id, segment_file_name};

@@ -58,6 +58,18 @@ impl Output {
         self.hasher.finish()
     }
 
+    /// Reads back what was written.
+    pub fn read_back(&mut self, offset: u64, bytes: &mut [u8]) -> Result<()> {
+        if offset + bytes.len() as u64 > self.position - self.buffer.len() as u64 {
+            self.flush()?;
+        }
+        self.file.read_at(offset, bytes).map_err(|error| {
+            Error::io("reading back a segment", error)
+                .in_file(&self.name)
+                .at(offset)
+        })
+    }
+
     /// Makes all of it durable.
     pub fn sync(&mut self) -> Result<()> {
         self.flush()?;

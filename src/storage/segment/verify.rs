@@ -7,9 +7,9 @@ use crate::limits::MINUTES_PER_DAY;
 use crate::storage::damage::Damage;
 
 use super::Block;
+use super::encoded::family_of;
 use super::reader::Segment;
 use super::series::{SeriesIndex, read_dictionary};
-use super::writer::family_of;
 
 impl Segment {
     /// Checks every byte of the file and tells `report` of all damage: both

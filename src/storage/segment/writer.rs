@@ -3,23 +3,24 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::codec::{self, Column, Family, Page};
+use crate::codec::Page;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::block::{BlockHeader, COLD_META_BYTES_MAX};
+use crate::format::block::BlockHeader;
 use crate::format::block_prefix::Place;
-use crate::format::checksum::bound_crc;
 use crate::format::dictionary::{Dictionary, Sort};
 use crate::format::dictionary_copy::EncodedDictionary;
 use crate::format::directory::{ENTRY_BYTES, Entry};
 use crate::format::header::{Header, Identity, segment_file_name};
-use crate::format::new_block::{NewBlock, NewPage};
+use crate::format::new_block::NewBlock;
 use crate::format::segment_meta::SegmentMeta;
 use crate::format::trailer::{Trailer, file_hash};
-use crate::limits::{DAYS_PER_BUCKET, MINUTES_PER_DAY, PAGE_BYTES_MAX, SEGMENT_SERIES_MAX};
+use crate::limits::SEGMENT_SERIES_MAX;
 use crate::model::{Kind, Name, SeriesKey};
 use crate::storage::disk::{Disk, Open};
 
 use super::Block;
+use super::encoded::EncodedSeries;
+use super::new_directory::NewDirectory;
 use super::output::Output;
 
 /// Writes one segment under a temporary name. Dropped before
@@ -31,22 +32,15 @@ pub struct SegmentWriter<'a> {
     dictionary: Dictionary,
     encoded_dictionary: EncodedDictionary,
     output: Output,
-    /// The directory so far, 64 bytes a series.
-    directory: Vec<u8>,
+    directory: NewDirectory,
     last_key: Option<(u32, u32, u32)>,
     first_minute: u32,
     last_minute: u32,
     cells: u64,
     /// Whether the file has its final name.
     finished: bool,
-    scratch: Scratch,
-}
-
-/// Buffers kept from block to block.
-#[derive(Default)]
-struct Scratch {
-    payloads: Vec<u8>,
-    block: Vec<u8>,
+    /// The last block's buffer.
+    scratch: Vec<u8>,
 }
 
 impl fmt::Debug for SegmentWriter<'_> {
@@ -74,7 +68,28 @@ impl<'a> SegmentWriter<'a> {
         sequences: (u64, u64),
         keys: &mut dyn Iterator<Item = &SeriesKey>,
     ) -> Result<Self> {
-        let dictionary = dictionary_of(keys)
+        let identity = Identity {
+            bucket,
+            store_id,
+            segment_id: id,
+            first_sequence: sequences.0,
+            last_sequence: sequences.1,
+        };
+        Self::with_names(disk, identity, dictionary_of(keys))
+    }
+
+    /// As [`SegmentWriter::create`], with a dictionary made before, or with
+    /// none because the names are too many.
+    ///
+    /// # Errors
+    /// As [`SegmentWriter::create`].
+    pub fn with_names(
+        disk: &'a dyn Disk,
+        identity: Identity,
+        dictionary: Option<Dictionary>,
+    ) -> Result<Self> {
+        let id = identity.segment_id;
+        let dictionary = dictionary
             .ok_or_else(|| Error::new(ErrorKind::Limit, "more names than one segment can hold"))?;
         let encoded_dictionary = EncodedDictionary::new(&dictionary);
         let temporary = format!("{}.tmp", segment_file_name(id));
@@ -92,22 +107,16 @@ impl<'a> SegmentWriter<'a> {
             disk,
             output: Output::new(file, &temporary),
             temporary,
-            identity: Identity {
-                bucket,
-                store_id,
-                segment_id: id,
-                first_sequence: sequences.0,
-                last_sequence: sequences.1,
-            },
+            identity,
             dictionary,
             encoded_dictionary,
-            directory: Vec::new(),
+            directory: NewDirectory::default(),
             last_key: None,
             first_minute: u32::MAX,
             last_minute: 0,
             cells: 0,
             finished: false,
-            scratch: Scratch::default(),
+            scratch: Vec::new(),
         };
         let header = Header {
             identity: writer.identity,
@@ -133,51 +142,28 @@ impl<'a> SegmentWriter<'a> {
         pages: &[(u32, Page)],
         cold_before_day: u32,
     ) -> Result<()> {
-        let indices = self.next_key(key)?;
-        let (first_minute, last_minute) = self.check_pages(kind, pages)?;
-        let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.payloads.clear();
-        let cold_count = pages.partition_point(|(day, _)| *day < cold_before_day);
-        let cold = encode_cold(&pages[..cold_count]);
-        let (meta, dense) = cold.map_or((Vec::new(), Vec::new()), |cold| (cold.meta, cold.pages));
-        let mut ends = Vec::with_capacity(pages.len());
-        for (index, (_, page)) in pages.iter().enumerate() {
-            match dense.get(index) {
-                Some(payload) => scratch.payloads.extend_from_slice(payload),
-                None => codec::encode(page, &mut scratch.payloads),
-            }
-            ends.push(scratch.payloads.len());
-        }
-        let mut start = 0;
-        let new_pages: Vec<NewPage<'_>> = pages
-            .iter()
-            .zip(&ends)
-            .map(|((day, page), end)| {
-                let payload = &scratch.payloads[start..*end];
-                start = *end;
-                let summary = codec::summarize(page);
-                NewPage {
-                    day: day % DAYS_PER_BUCKET,
-                    payload,
-                    cells: summary.cells,
-                    sum: summary.sum,
-                    min: summary.min,
-                    max: summary.max,
-                }
-            })
-            .collect();
-        let block = NewBlock {
-            key: indices,
-            kind,
-            first_minute,
-            last_minute,
-            cold_meta: &meta,
-            pages: &new_pages,
-        };
-        let pushed = self.push_block(&block, &mut scratch.block);
-        drop(new_pages);
-        self.scratch = scratch;
-        pushed
+        let indices = self.indices(key)?;
+        self.check_next(indices)?;
+        let series = EncodedSeries::new(self.identity.bucket, kind, pages, cold_before_day)?;
+        self.push_encoded(indices, &series)
+    }
+
+    /// As [`SegmentWriter::push`], of a series encoded before, its names by
+    /// their indices in the dictionary.
+    ///
+    /// # Errors
+    /// As [`SegmentWriter::push`].
+    pub fn push_encoded(&mut self, key: (u32, u32, u32), series: &EncodedSeries) -> Result<()> {
+        self.check_next(key)?;
+        let pages = series.pages();
+        self.push_block(&NewBlock {
+            key,
+            kind: series.kind,
+            first_minute: series.first_minute,
+            last_minute: series.last_minute,
+            cold_meta: &series.cold_meta,
+            pages: &pages,
+        })
     }
 
     /// Adds a series as it is in another segment of the same bucket, pages
@@ -187,8 +173,8 @@ impl<'a> SegmentWriter<'a> {
     /// # Errors
     /// [`ErrorKind::Corruption`] where a page of the source is damaged, else as
     /// [`SegmentWriter::push`].
-    pub fn push_raw(&mut self, key: &SeriesKey, source: &Block<'_>) -> Result<()> {
-        let indices = self.next_key(key)?;
+    pub fn push_raw(&mut self, key: (u32, u32, u32), source: &Block<'_>) -> Result<()> {
+        self.check_next(key)?;
         if source.bucket() != self.identity.bucket {
             return Err(Error::invalid("a block of another bucket"));
         }
@@ -197,18 +183,14 @@ impl<'a> SegmentWriter<'a> {
             pages.push(source.new_page(index)?);
         }
         let prefix = source.prefix();
-        let block = NewBlock {
-            key: indices,
+        self.push_block(&NewBlock {
+            key,
             kind: prefix.kind,
             first_minute: prefix.first_minute,
             last_minute: prefix.last_minute,
             cold_meta: source.cold_meta(),
             pages: &pages,
-        };
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let pushed = self.push_block(&block, &mut scratch.block);
-        self.scratch = scratch;
-        pushed
+        })
     }
 
     /// Completes the file, syncs it and gives it its name. That name is durable
@@ -218,7 +200,7 @@ impl<'a> SegmentWriter<'a> {
     /// [`ErrorKind::InvalidInput`] for a segment without a series, else what
     /// the disk says; the file is removed then.
     pub fn finish(mut self) -> Result<SegmentMeta> {
-        let series = (self.directory.len() / ENTRY_BYTES) as u32;
+        let series = self.directory.series();
         if series == 0 {
             return Err(Error::invalid("a segment without a series"));
         }
@@ -237,11 +219,11 @@ impl<'a> SegmentWriter<'a> {
         let layout = trailer
             .layout()
             .ok_or_else(|| Error::new(ErrorKind::Limit, "a segment beyond 64 bits"))?;
-        trailer.directory_crc = bound_crc(id, layout.directory, &self.directory);
         let padding = (layout.directory - layout.blocks_end) as usize;
         self.output.write(&[0; ENTRY_BYTES][..padding])?;
-        let directory = std::mem::take(&mut self.directory);
-        self.output.write(&directory)?;
+        trailer.directory_crc = self
+            .directory
+            .write(&mut self.output, &self.identity, &layout)?;
         self.write_dictionary()?;
         trailer.hash = self.output.hash();
         let trailer_bytes = trailer.encode(&layout);
@@ -265,70 +247,57 @@ impl<'a> SegmentWriter<'a> {
         })
     }
 
-    /// The key by its names' indices, which must come after the last one's.
-    fn next_key(&self, key: &SeriesKey) -> Result<(u32, u32, u32)> {
+    /// The key by its names' indices.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a name that is not in the dictionary.
+    pub fn indices(&self, key: &SeriesKey) -> Result<(u32, u32, u32)> {
         let find = |sort, name: &Name| {
             self.dictionary.find(sort, name).ok_or_else(|| {
                 Error::invalid(format!("{name} is not among the names of this segment"))
             })
         };
-        let indices = (
+        Ok((
             find(Sort::Release, &key.release)?,
             find(Sort::Branch, &key.branch)?,
             find(Sort::Metric, &key.metric)?,
-        );
-        if self.last_key >= Some(indices) {
-            return Err(Error::invalid(format!("{key} is out of order")));
+        ))
+    }
+
+    /// Whether a key may come next.
+    fn check_next(&self, key: (u32, u32, u32)) -> Result<()> {
+        if self.last_key >= Some(key) {
+            let name = |sort, index| self.dictionary.name(sort, index);
+            return Err(Error::invalid(format!(
+                "{} {} {} is out of order",
+                name(Sort::Release, key.0),
+                name(Sort::Branch, key.1),
+                name(Sort::Metric, key.2),
+            )));
         }
-        if self.directory.len() / ENTRY_BYTES >= SEGMENT_SERIES_MAX {
+        if self.directory.series() as usize >= SEGMENT_SERIES_MAX {
             return Err(Error::new(
                 ErrorKind::Limit,
                 "more series than one segment can hold",
             ));
         }
-        Ok(indices)
+        Ok(())
     }
 
-    /// The first and the last minute of `pages` in the bucket, if these are
-    /// fit for a block.
-    fn check_pages(&self, kind: Kind, pages: &[(u32, Page)]) -> Result<(u16, u16)> {
-        let first_day = self.identity.bucket * DAYS_PER_BUCKET;
-        let days = first_day..first_day + DAYS_PER_BUCKET;
-        let fits = |(day, page): &(u32, Page)| {
-            let family = match page.column {
-                Column::Ints(_) | Column::Wides(_) => Family::Integer,
-                Column::Floats(_) => Family::Float,
-            };
-            days.contains(day)
-                && family == family_of(kind)
-                && !page.presence.is_empty()
-                && page.presence.count() == page.column.len()
-        };
-        if !pages.is_sorted_by(|a, b| a.0 < b.0) || !pages.iter().all(fits) {
-            return Err(Error::invalid("pages that do not fit the segment"));
-        }
-        let minute =
-            |day: u32, minute: u16| (day - first_day) * MINUTES_PER_DAY + u32::from(minute);
-        let ends = pages.first().zip(pages.last()).and_then(|(first, last)| {
-            let from = minute(first.0, first.1.presence.first()?);
-            let to = minute(last.0, last.1.presence.last()?);
-            u16::try_from(from).ok().zip(u16::try_from(to).ok())
-        });
-        ends.ok_or_else(|| Error::invalid("a series without a cell"))
-    }
-
-    fn push_block(&mut self, block: &NewBlock<'_>, scratch: &mut Vec<u8>) -> Result<()> {
+    fn push_block(&mut self, block: &NewBlock<'_>) -> Result<()> {
         let place = Place {
             segment_id: self.identity.segment_id,
             offset: self.output.position(),
         };
-        block.encode(place, scratch);
+        let mut bytes = std::mem::take(&mut self.scratch);
+        block.encode(place, &mut bytes);
         // What is written reads back, and gives the directory its entry.
-        let entry: Entry = BlockHeader::decode(scratch, place)
+        let entry: Entry = BlockHeader::decode(&bytes, place)
             .and_then(|header| header.entry(place, self.identity.bucket))
             .map_err(|corrupt| Error::new(ErrorKind::Limit, corrupt.what))?;
-        self.output.write(scratch)?;
-        self.directory.extend_from_slice(&entry.encode());
+        self.output.write(&bytes)?;
+        self.scratch = bytes;
+        self.directory.push(&entry);
         self.last_key = Some(block.key);
         self.first_minute = self.first_minute.min(entry.first_minute);
         self.last_minute = self.last_minute.max(entry.last_minute);
@@ -352,14 +321,6 @@ impl Drop for SegmentWriter<'_> {
     }
 }
 
-/// The family of a kind's values.
-pub(super) const fn family_of(kind: Kind) -> Family {
-    match kind {
-        Kind::Counter | Kind::Sum { .. } => Family::Integer,
-        Kind::Gauge => Family::Float,
-    }
-}
-
 fn dictionary_of(keys: &mut dyn Iterator<Item = &SeriesKey>) -> Option<Dictionary> {
     let mut sorts: [BTreeSet<&Name>; 3] = Default::default();
     for key in keys {
@@ -372,17 +333,4 @@ fn dictionary_of(keys: &mut dyn Iterator<Item = &SeriesKey>) -> Option<Dictionar
     }
     let [releases, branches, metrics] = sorts.map(|names| names.into_iter().collect::<Vec<_>>());
     Dictionary::new([&releases, &branches, &metrics])
-}
-
-/// The pages encoded together, where that is possible, pays, and fits a block.
-fn encode_cold(pages: &[(u32, Page)]) -> Option<codec::ColdBlock> {
-    if pages.is_empty() {
-        return None;
-    }
-    let pages: Vec<&Page> = pages.iter().map(|(_, page)| page).collect();
-    codec::encode_cold(&pages).filter(|cold| {
-        cold.pages.len() == pages.len()
-            && cold.meta.len() <= COLD_META_BYTES_MAX
-            && cold.pages.iter().all(|page| page.len() <= PAGE_BYTES_MAX)
-    })
 }

@@ -17,7 +17,7 @@ use crate::format::segment_meta::SegmentMeta;
 use crate::limits::{DAYS_PER_BUCKET, MINUTES_PER_DAY};
 use crate::model::{Kind, Name, SeriesKey};
 use crate::storage::disk::{Disk, Open};
-use crate::storage::segment::writer::family_of;
+use crate::storage::segment::encoded::family_of;
 use crate::storage::sim_disk::SimDisk;
 
 pub const STORE: u64 = 0x5707_e000_0000_0001;

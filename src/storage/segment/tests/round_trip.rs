@@ -77,7 +77,8 @@ fn blocks_are_copied_unchanged() {
             .unwrap()
             .find(&key.release, &key.branch, &key.metric);
         let block = source.block(number.unwrap()).unwrap();
-        writer.push_raw(key, &block).unwrap();
+        let indices = writer.indices(key).unwrap();
+        writer.push_raw(indices, &block).unwrap();
     }
     let meta = writer.finish().unwrap();
     let copy = Segment::open(&disk, STORE, &meta).unwrap();
@@ -102,7 +103,7 @@ fn a_damaged_page_is_not_copied() {
         SegmentWriter::create(&disk, STORE, 8, BUCKET, (3, 9), &mut model.keys()).unwrap();
     let first = model.keys().next().unwrap();
     let error = writer
-        .push_raw(first, &source.block(0).unwrap())
+        .push_raw(writer.indices(first).unwrap(), &source.block(0).unwrap())
         .unwrap_err();
     assert_eq!(error.kind(), crate::ErrorKind::Corruption);
 }

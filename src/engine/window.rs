@@ -1,0 +1,178 @@
+//! A window of the memtable: 64 minutes of one series, as a few cells with their
+//! places or as an array.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Cells a window holds before it becomes an array.
+const FEW: usize = 6;
+/// Bytes charged for an array of 64 cells with its allocation.
+const DENSE_BYTES: usize = size_of::<Dense>() + 32;
+
+/// 64 minutes of one series. `D` holds them once they are more than a few.
+#[derive(Clone)]
+pub struct Window<D> {
+    /// Minutes since the epoch, by 64.
+    pub number: u32,
+    cells: Cells<D>,
+}
+
+#[derive(Clone)]
+enum Cells<D> {
+    Few {
+        len: u8,
+        at: [u8; FEW],
+        values: [i64; FEW],
+    },
+    Dense(D),
+}
+
+#[derive(Clone)]
+pub struct Dense {
+    present: u64,
+    values: [i64; 64],
+}
+
+/// How an array of cells is held: by its window alone, or by many snapshots.
+pub trait Holder: From<Dense> + Deref<Target = Dense> {
+    /// The array, ours alone.
+    fn own(&mut self) -> &mut Dense;
+}
+
+impl Holder for Box<Dense> {
+    fn own(&mut self) -> &mut Dense {
+        self
+    }
+}
+
+impl Holder for Arc<Dense> {
+    fn own(&mut self) -> &mut Dense {
+        Arc::make_mut(self)
+    }
+}
+
+/// How a value joins the one in its cell.
+pub enum Joined {
+    /// It did.
+    Done,
+    /// The sum left 64 bits: the old value must be spilled.
+    Spill(i64),
+}
+
+fn join(slot: &mut i64, value: i64, gauge: bool) -> Joined {
+    if gauge {
+        *slot = value;
+        return Joined::Done;
+    }
+    match slot.checked_add(value) {
+        Some(sum) => {
+            *slot = sum;
+            Joined::Done
+        }
+        None => Joined::Spill(std::mem::replace(slot, value)),
+    }
+}
+
+impl<D: Holder> Window<D> {
+    /// A window without a cell.
+    pub fn new(number: u32) -> Self {
+        Window {
+            number,
+            cells: Cells::Few {
+                len: 0,
+                at: [0; FEW],
+                values: [0; FEW],
+            },
+        }
+    }
+
+    /// Joins a value to the cell at `at`; says how many bytes the window grew by.
+    #[inline]
+    pub fn join(&mut self, at: u8, value: i64, gauge: bool) -> (Joined, usize) {
+        match &mut self.cells {
+            Cells::Dense(dense) => {
+                let dense = dense.own();
+                let bit = 1 << at;
+                let slot = &mut dense.values[usize::from(at)];
+                if dense.present & bit == 0 {
+                    dense.present |= bit;
+                    *slot = value;
+                    return (Joined::Done, 0);
+                }
+                (join(slot, value, gauge), 0)
+            }
+            Cells::Few { .. } => self.join_few(at, value, gauge),
+        }
+    }
+
+    /// As [`Window::join`], while the cells are few.
+    fn join_few(&mut self, at: u8, value: i64, gauge: bool) -> (Joined, usize) {
+        let Cells::Few {
+            len,
+            at: places,
+            values,
+        } = &mut self.cells
+        else {
+            return (Joined::Done, 0);
+        };
+        let used = usize::from(*len);
+        if let Some(index) = places[..used].iter().position(|place| *place == at) {
+            return (join(&mut values[index], value, gauge), 0);
+        }
+        if used < FEW {
+            places[used] = at;
+            values[used] = value;
+            *len += 1;
+            return (Joined::Done, 0);
+        }
+        let mut dense = Dense {
+            present: 1 << at,
+            values: [0; 64],
+        };
+        dense.values[usize::from(at)] = value;
+        for (place, value) in places.iter().zip(values.iter()) {
+            dense.present |= 1 << place;
+            dense.values[usize::from(*place)] = *value;
+        }
+        self.cells = Cells::Dense(D::from(dense));
+        (Joined::Done, DENSE_BYTES)
+    }
+
+    /// Visits cells by ascending minute.
+    pub fn visit(&self, each: &mut impl FnMut(u32, i64)) {
+        let base = self.number * 64;
+        match &self.cells {
+            Cells::Few { len, at, values } => {
+                let mut order: [u8; FEW] = std::array::from_fn(|index| index as u8);
+                let order = &mut order[..usize::from(*len)];
+                order.sort_unstable_by_key(|index| at[usize::from(*index)]);
+                for index in order {
+                    let index = usize::from(*index);
+                    each(base + u32::from(at[index]), values[index]);
+                }
+            }
+            Cells::Dense(dense) => {
+                let mut present = dense.present;
+                while present != 0 {
+                    let at = present.trailing_zeros();
+                    present &= present - 1;
+                    each(base + at, dense.values[at as usize]);
+                }
+            }
+        }
+    }
+}
+
+impl Window<Box<Dense>> {
+    /// The window in a form that snapshots share.
+    pub fn shared(self) -> Window<Arc<Dense>> {
+        let cells = match self.cells {
+            Cells::Few { len, at, values } => Cells::Few { len, at, values },
+            Cells::Dense(dense) => Cells::Dense(Arc::from(dense)),
+        };
+        Window {
+            number: self.number,
+            cells,
+        }
+    }
+}
