@@ -27,8 +27,8 @@ mod wide;
 
 pub use cold::{ColdBlock, ColdMeta, encode_cold};
 #[cfg(any(test, feature = "internals"))]
-pub use page::{CELLS_MAX, Summary, sum_range};
-pub use page::{Column, Family, Page, decode, decode_range, encode, summarize};
+pub use page::{CELLS_MAX, sum_range};
+pub use page::{Column, Family, Page, Summary, decode, decode_range, encode, summarize};
 pub use partial::{PARTS_MAX, Part, add_sums, cell};
 #[cfg(any(test, feature = "internals"))]
 pub use presence::MINUTES;
