@@ -1,0 +1,308 @@
+//! Every system call of every workload: the process is killed there, or the
+//! call fails.
+//!
+//! `strace` takes hold of the writer before it opens the store and counts calls
+//! by name and thread. So the K-th call of a name is one moment where one
+//! thread works; where several do, it is that of the first to get there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::child::{self, FINITE, Workload};
+use super::client::Client;
+use super::place::{Place, copy};
+use super::process::{Ended, Process};
+use super::survivor::{Death, Depth, check};
+use super::tools::{has, number, skipped};
+
+/// Calls that name or hold a file, and may fail by the world's doing.
+const FILE_CALLS: [&str; 20] = [
+    "open",
+    "openat",
+    "read",
+    "pread64",
+    "write",
+    "pwrite64",
+    "fsync",
+    "fdatasync",
+    "ftruncate",
+    "rename",
+    "renameat",
+    "unlink",
+    "unlinkat",
+    "mkdir",
+    "mkdirat",
+    "getdents64",
+    "flock",
+    "statx",
+    "fstat",
+    "newfstatat",
+];
+
+const ERRNOS: [&str; 7] = [
+    "EIO", "ENOSPC", "EDQUOT", "EMFILE", "EACCES", "EROFS", "EINTR",
+];
+
+/// What a writer begins with.
+#[derive(Clone)]
+enum Start {
+    Nothing,
+    /// A store left behind, and what is known of it.
+    Left(PathBuf, Box<Client>),
+}
+
+struct Ran {
+    ended: Ended,
+    client: Client,
+    noise: String,
+    /// What `strace` wrote.
+    log: String,
+}
+
+/// A tracer that holds a process.
+fn attach(id: u32, words: &[String], log: &Path) -> Child {
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-p", &id.to_string(), "-o"])
+        .arg(log)
+        .args(words);
+    let mut tracer = command
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starting strace");
+    let mut said = BufReader::new(tracer.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("attached") {
+        line.clear();
+        let read = said.read_line(&mut line).expect("a pipe");
+        assert!(read > 0, "strace could not take hold of a process");
+    }
+    tracer
+}
+
+fn store(place: &Place) -> PathBuf {
+    place.path("store")
+}
+
+fn run(place: &Place, workload: Workload, start: &Start, words: &[String]) -> Ran {
+    place.clear();
+    let (store, log) = (store(place), place.path("strace.log"));
+    let mut client = match start {
+        Start::Nothing => Client::default(),
+        Start::Left(path, client) => {
+            copy(path, &store);
+            (**client).clone()
+        }
+    };
+    let mut process = Process::start(child::command(&[], workload, 0, &store));
+    process.hear();
+    let mut tracer = attach(process.id(), words, &log);
+    process.go();
+    while let Some(told) = process.hear() {
+        client.hear(&told);
+    }
+    let ended = process.end();
+    tracer.wait().expect("the end of strace");
+    let noise = std::mem::take(&mut process.noise);
+    Ran {
+        ended,
+        client,
+        noise,
+        log: fs::read_to_string(log).unwrap_or_default(),
+    }
+}
+
+/// The calls of a workload.
+struct Calls {
+    /// How often the thread that does so most makes each.
+    most: BTreeMap<String, u64>,
+    total: u64,
+    /// Files of the store that were named.
+    files: BTreeSet<String>,
+}
+
+fn calls(place: &Place, workload: Workload, start: &Start) -> Calls {
+    let ran = run(place, workload, start, &["-y".into()]);
+    assert_eq!(ran.ended, Ended::Done, "{}", ran.noise);
+    let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for line in ran.log.lines() {
+        let Some((thread, rest)) = line.split_once(' ') else {
+            continue;
+        };
+        let rest = rest.trim_start();
+        let Some((name, _)) = rest.split_once('(') else {
+            continue;
+        };
+        if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            *counts.entry((thread, name)).or_default() += 1;
+        }
+    }
+    let mut most: BTreeMap<String, u64> = BTreeMap::new();
+    for ((_, name), count) in &counts {
+        let known = most.entry((*name).to_owned()).or_default();
+        *known = (*known).max(*count);
+    }
+    let mut files = BTreeSet::new();
+    for (at, text) in ran.log.match_indices("store") {
+        let rest = &ran.log[at + text.len()..];
+        let end = rest.find(['"', '>', ' ']).unwrap_or(0);
+        files.insert(rest[..end].to_owned());
+    }
+    Calls {
+        most,
+        total: counts.values().sum(),
+        files,
+    }
+}
+
+/// A store whose writer was killed amid it, with segments and a log.
+fn left_behind(place: &Place) -> Start {
+    let path = place.path("store");
+    let mut process = Process::start(child::command(&[], Workload::Flush, 0, &path));
+    let mut client = Client::default();
+    process.go();
+    while let Some(told) = process.hear() {
+        client.hear(&told);
+        if client.acknowledged[0] == 5 {
+            process.kill();
+            break;
+        }
+    }
+    while let Some(told) = process.hear() {
+        client.hear(&told);
+    }
+    process.end();
+    Start::Left(path, Box::new(client))
+}
+
+/// All workloads, that of opening what another left behind among them.
+fn workloads(left: &Place) -> Vec<(String, Workload, Start)> {
+    let mut all: Vec<_> = FINITE
+        .into_iter()
+        .map(|workload| (format!("{workload:?}"), workload, Start::Nothing))
+        .collect();
+    all.push(("Reopen".to_owned(), Workload::Sync, left_behind(left)));
+    all
+}
+
+/// Kills at every `stride`-th call.
+fn kill_at_calls(stride: usize) {
+    if !has("strace") {
+        return skipped("kills at system calls", "no strace");
+    }
+    let (place, left) = (Place::new(), Place::new());
+    for (named, workload, start) in workloads(&left) {
+        let calls = calls(&place, workload, &start);
+        let moments = calls
+            .most
+            .iter()
+            .flat_map(|(name, count)| (1..=*count).map(move |at| (name, at)));
+        let (mut killed, mut moment) = (0, 0);
+        for (name, at) in moments.step_by(stride) {
+            let words = [
+                format!("-etrace={name}"),
+                format!("-einject={name}:signal=SIGKILL:when={at}"),
+            ];
+            let ran = run(&place, workload, &start, &words);
+            moment += 1;
+            let said = format!("{named}, killed at {name} {at}");
+            match ran.ended {
+                Ended::Signal(9) => killed += 1,
+                Ended::Done => assert_ne!(ran.client.acknowledged, [0; 4], "{said}"),
+                ended => panic!("{said}: {ended:?} {}", ran.noise),
+            }
+            let mut client = ran.client;
+            check(&store(&place), &mut client, Death::Kill, Depth::Recover)
+                .unwrap_or_else(|wrong| panic!("{said}: {wrong}"));
+        }
+        println!(
+            "{named}: {} system calls, {moment} moments, {killed} kills",
+            calls.total
+        );
+    }
+}
+
+/// Lets every `stride`-th call fail, with every errno, once and from then on.
+fn fail_calls(stride: usize) {
+    if !has("strace") {
+        return skipped("calls that fail", "no strace");
+    }
+    let (place, left) = (Place::new(), Place::new());
+    for (named, workload, start) in workloads(&left) {
+        let calls = calls(&place, workload, &start);
+        let paths: Vec<_> = calls
+            .files
+            .iter()
+            .flat_map(|file| {
+                [
+                    "-P".to_owned(),
+                    format!("{}{file}", store(&place).display()),
+                ]
+            })
+            .collect();
+        let of_files = calls
+            .most
+            .iter()
+            .filter(|(name, _)| FILE_CALLS.contains(&name.as_str()));
+        let faults = of_files.flat_map(|(name, count)| {
+            (1..=*count).flat_map(move |at| {
+                ERRNOS
+                    .into_iter()
+                    .flat_map(move |errno| ["", "+"].map(|mode| (name, at, errno, mode)))
+            })
+        });
+        let (mut faults_met, mut gave_up) = (0, 0);
+        for (name, at, errno, mode) in faults.step_by(stride) {
+            let mut words = vec![
+                format!("-etrace={name}"),
+                format!("-einject={name}:error={errno}:when={at}{mode}"),
+            ];
+            words.extend(paths.iter().cloned());
+            let ran = run(&place, workload, &start, &words);
+            let met = ran.log.matches("(INJECTED)").count();
+            if met == 0 {
+                // Of this name fewer calls go to the store's files.
+                continue;
+            }
+            faults_met += 1;
+            let said = format!(
+                "{named}, {name} {at}{mode} {errno}: {:?}",
+                ran.client.failures
+            );
+            match ran.ended {
+                Ended::Done => {}
+                Ended::GaveUp if mode == "+" => gave_up += 1,
+                ended => panic!("{said}: {ended:?} {}", ran.noise),
+            }
+            let mut client = ran.client;
+            check(&store(&place), &mut client, Death::Kill, Depth::Recover)
+                .unwrap_or_else(|wrong| panic!("{said}: {wrong}"));
+        }
+        println!("{named}: {faults_met} faults met, {gave_up} writers gave up");
+    }
+}
+
+#[test]
+fn some_calls_kill() {
+    kill_at_calls(17);
+}
+
+#[test]
+#[ignore = "long: every call of every workload"]
+fn long_every_call_kills() {
+    kill_at_calls(number("STRIDE", 1) as usize);
+}
+
+#[test]
+fn some_calls_fail() {
+    fail_calls(151);
+}
+
+#[test]
+#[ignore = "long: every call, every errno"]
+fn long_every_call_fails() {
+    fail_calls(number("STRIDE", 1) as usize);
+}
