@@ -11,6 +11,7 @@
 //! not overlap. A leaf is made ours once for all its deltas; the newest window
 //! of a series, to which nearly all deltas go, is owned by the leaf.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use crate::model::Kind;
 
 /// Series in one leaf of the tree.
 const LEAF: usize = 32;
+/// Windows looked at one by one, from the newest on.
+const NEAR: usize = 4;
 
 /// Merged deltas. Cloning is a snapshot.
 #[derive(Clone, Default)]
@@ -91,13 +94,11 @@ impl SeriesCells {
             let (joined, grown) = self.tail.join(at, value, gauge);
             return (joined, made + size_of::<Window<Arc<Dense>>>(), grown);
         }
-        let index = others
-            .binary_search_by_key(&number, |window| window.number)
-            .unwrap_or_else(|index| {
-                made += size_of::<Window<Arc<Dense>>>();
-                others.insert(index, Window::new(number));
-                index
-            });
+        let index = place(others, number).unwrap_or_else(|index| {
+            made += size_of::<Window<Arc<Dense>>>();
+            others.insert(index, Window::new(number));
+            index
+        });
         let (joined, grown) = others[index].join(at, value, gauge);
         (joined, made, grown)
     }
@@ -118,6 +119,21 @@ impl SeriesCells {
             window.visit(each);
         }
     }
+}
+
+/// Where the window of a number is among `others`, or belongs. Late deltas are a
+/// few windows late as a rule, and those lie side by side at the end: halving
+/// would touch memory all over.
+fn place(others: &[Window<Arc<Dense>>], number: u32) -> Result<usize, usize> {
+    let near = others.len().saturating_sub(NEAR);
+    for (index, window) in others.iter().enumerate().skip(near).rev() {
+        match window.number.cmp(&number) {
+            Ordering::Equal => return Ok(index),
+            Ordering::Less => return Err(index + 1),
+            Ordering::Greater => {}
+        }
+    }
+    others[..near].binary_search_by_key(&number, |window| window.number)
 }
 
 impl Memtable {

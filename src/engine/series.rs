@@ -1,7 +1,7 @@
 //! The series this process has met, numbered densely so that the write path
 //! hashes no names. Numbers mean nothing outside the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -34,6 +34,8 @@ struct Inner {
     /// Kinds apart from the rest: the write path reads nothing else.
     kinds: Vec<Kind>,
     by_release: BTreeMap<Name, ByBranch>,
+    /// Names of metrics, which most series share.
+    metrics: BTreeSet<Name>,
 }
 
 /// Infos by number, held while frames are encoded.
@@ -94,7 +96,9 @@ impl SeriesTable {
             .and_then(|branches| branches.get_key_value(branch))
             .map(|(name, _)| name.clone());
         let branch = known.map_or_else(|| Name::new(branch), Ok)?;
-        let metric = Name::new(metric)?;
+        let known = inner.metrics.get(metric).cloned();
+        let metric = known.map_or_else(|| Name::new(metric), Ok)?;
+        inner.metrics.insert(metric.clone());
         let next = u32::try_from(inner.infos.len())
             .map_err(|_| Error::new(ErrorKind::Limit, "more than four billion series"))?;
         let metrics = inner

@@ -59,12 +59,14 @@ impl SeriesIndex {
 
     /// Release, branch and metric of the series at `index`.
     #[must_use]
+    #[cfg(any(test, feature = "internals"))]
     pub fn key(&self, index: usize) -> Option<(&str, &str, &str)> {
         self.entry(index).map(|entry| self.key_of(&entry))
     }
 
     /// Release, branch and metric of an entry.
     #[must_use]
+    #[cfg(any(test, feature = "internals"))]
     pub fn key_of(&self, entry: &Entry) -> (&str, &str, &str) {
         (
             self.name(Sort::Release, entry.release),
