@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use super::child::{self, FINITE, Workload};
 use super::client::Client;
@@ -62,8 +62,15 @@ struct Ran {
     log: String,
 }
 
-/// A tracer that holds a process.
-fn attach(id: u32, words: &[String], log: &Path) -> Child {
+/// A tracer that holds a process. It says something of each thread, so somebody
+/// has to hold the other end of its pipe.
+struct Tracer {
+    child: Child,
+    _said: BufReader<ChildStderr>,
+}
+
+/// Lets a tracer take hold; none where that is not allowed.
+fn attach(id: u32, words: &[String], log: &Path) -> Option<Tracer> {
     let mut command = Command::new("strace");
     command
         .args(["-f", "-p", &id.to_string(), "-o"])
@@ -75,12 +82,34 @@ fn attach(id: u32, words: &[String], log: &Path) -> Child {
         .expect("starting strace");
     let mut said = BufReader::new(tracer.stderr.take().unwrap());
     let mut line = String::new();
-    while !line.contains("attached") {
+    while said.read_line(&mut line).is_ok_and(|read| read > 0) {
+        if line.contains("attached") {
+            return Some(Tracer {
+                child: tracer,
+                _said: said,
+            });
+        }
         line.clear();
-        let read = said.read_line(&mut line).expect("a pipe");
-        assert!(read > 0, "strace could not take hold of a process");
     }
-    tracer
+    let _ = tracer.wait();
+    None
+}
+
+/// Whether calls can be traced here, and why not.
+fn untraceable() -> Option<&'static str> {
+    if !has("strace") {
+        return Some("no strace");
+    }
+    let place = Place::new();
+    let mut sleeper = Command::new("sleep").arg("60").spawn().ok()?;
+    let tracer = attach(sleeper.id(), &["-etrace=none".into()], &place.path("log"));
+    let _ = sleeper.kill();
+    let _ = sleeper.wait();
+    let Some(mut tracer) = tracer else {
+        return Some("strace may not take hold of a process");
+    };
+    let _ = tracer.child.wait();
+    None
 }
 
 fn store(place: &Place) -> PathBuf {
@@ -99,13 +128,13 @@ fn run(place: &Place, workload: Workload, start: &Start, words: &[String]) -> Ra
     };
     let mut process = Process::start(child::command(&[], workload, 0, &store));
     process.hear();
-    let mut tracer = attach(process.id(), words, &log);
+    let mut tracer = attach(process.id(), words, &log).expect("a tracer");
     process.go();
     while let Some(told) = process.hear() {
         client.hear(&told);
     }
     let ended = process.end();
-    tracer.wait().expect("the end of strace");
+    tracer.child.wait().expect("the end of strace");
     let noise = std::mem::take(&mut process.noise);
     Ran {
         ended,
@@ -190,8 +219,8 @@ fn workloads(left: &Place) -> Vec<(String, Workload, Start)> {
 
 /// Kills at every `stride`-th call.
 fn kill_at_calls(stride: usize) {
-    if !has("strace") {
-        return skipped("kills at system calls", "no strace");
+    if let Some(why) = untraceable() {
+        return skipped("kills at system calls", why);
     }
     let (place, left) = (Place::new(), Place::new());
     for (named, workload, start) in workloads(&left) {
@@ -227,8 +256,8 @@ fn kill_at_calls(stride: usize) {
 
 /// Lets every `stride`-th call fail, with every errno, once and from then on.
 fn fail_calls(stride: usize) {
-    if !has("strace") {
-        return skipped("calls that fail", "no strace");
+    if let Some(why) = untraceable() {
+        return skipped("calls that fail", why);
     }
     let (place, left) = (Place::new(), Place::new());
     for (named, workload, start) in workloads(&left) {
