@@ -80,6 +80,7 @@ pub fn unpack(bytes: &[u8], width: u8, base: i64, out: &mut [i64]) {
 
 /// The sum of the first `count` values, at most 64, packed at the front of
 /// `bytes`, which may go on; values missing count as zero.
+#[inline]
 pub fn sum(bytes: &[u8], width: u8, count: usize) -> u128 {
     let (groups, mut total) = simd::sum(bytes, width, count / GROUP);
     let mut wide = u128::from(total);

@@ -191,7 +191,8 @@ pub fn sums(cursor: &mut Cursor<'_>, count: usize, cuts: &[usize], sums: &mut [i
         if fits && !divided && next - first == FRAME {
             let packed = cursor.take_and_beyond(bits::packed_bytes(FRAME, width));
             let above = bits::sum(packed, width, FRAME);
-            sums[part] += i128::from(low) * FRAME as i128 + above as i128;
+            // A shift: a checked product of 128 bits is a call.
+            sums[part] += (i128::from(low) << FRAME.ilog2()) + above as i128;
             continue;
         }
         let mut frame = [0; FRAME];
@@ -211,10 +212,17 @@ pub fn sums(cursor: &mut Cursor<'_>, count: usize, cuts: &[usize], sums: &mut [i
 
 /// The sum of at most [`CELLS_MAX`] values.
 pub fn add(values: &[i64]) -> i128 {
-    // The low and the high half apart, so that vectors add without a carry.
-    let low: u64 = values.iter().map(|value| *value as u64 & 0xffff_ffff).sum();
-    let high: i64 = values.iter().map(|value| value >> 32).sum();
-    i128::from(high) * (1 << 32) + i128::from(low)
+    // Counted from the least integer there is, and the halves of 32 bits apart:
+    // so vectors add without a carry and without a sign.
+    let above = |value: &i64| *value as u64 ^ 1 << 63;
+    let (mut low, mut high) = (0_u64, 0_u64);
+    for value in values {
+        // A page of 32 bits each stays far below 64, so nothing wraps; a check
+        // for each would keep vectors away.
+        low = low.wrapping_add(above(value) & 0xffff_ffff);
+        high = high.wrapping_add(above(value) >> 32);
+    }
+    (i128::from(high) << 32) + i128::from(low) - ((values.len() as i128) << 63)
 }
 
 /// The value at `index` of a column of `count`, at most [`CELLS_MAX`], whose

@@ -157,8 +157,12 @@ mod avx2 {
 
     /// How many of `wanted` groups can be loaded without leaving `bytes`, where
     /// the last load of a group begins at its byte `last`.
+    #[inline]
     fn loadable(bytes: &[u8], width: usize, last: usize, wanted: usize) -> usize {
         match bytes.len().checked_sub(last + LOAD) {
+            // All of them, as mostly: that is known without a division, which
+            // takes as long as adding up several groups.
+            Some(spare) if wanted.saturating_mul(width) <= spare => wanted,
             Some(spare) => (spare / width + 1).min(wanted),
             None => 0,
         }
