@@ -1,7 +1,10 @@
 //! The default test against its definition, walked plainly: no bins, no looks
 //! left out, no sums carried over from one minute to the next.
 
-use hotstove::health::{Arm, Comparison, Settings, Watch};
+use hotstove::health::{
+    Arm, BranchData, Column, Comparison, Observations, Options, Settings, Units, Watch, assess,
+};
+use hotstove::{Kind, Metric, Minute, Name, Release, Role, Worse};
 
 #[path = "support/random.rs"]
 mod random;
@@ -162,6 +165,117 @@ fn every_look_agrees_with_the_definition() {
         alarms += usize::from(first.is_some());
     }
     assert!((10..60).contains(&alarms), "{alarms} alarms");
+}
+
+/// As [`release`], with bursts, hours without exposure of one arm, hours without
+/// anything, and now and then counts up to 10¹⁵.
+fn wild(random: &mut Random, minutes: usize) -> Vec<(Arm, Arm)> {
+    let mut rows = release(random, minutes);
+    let huge = random.below(3) == 0;
+    let sparse = random.below(3) == 0;
+    let mut at = 0;
+    while at < minutes {
+        let end = minutes.min(at + 1 + random.below(90) as usize);
+        let fate = random.below(14);
+        for (t, c) in &mut rows[at..end] {
+            match fate {
+                0 => t.exposure = 0.0,
+                1 => c.exposure = 0.0,
+                2 => (*t, *c) = (Arm::default(), Arm::default()),
+                3 => t.events += random.count(30.0, 10.0),
+                4 => c.events += random.count(30.0, 10.0),
+                5 if huge => c.events = (random.unit() * 1e15).floor(),
+                6 if huge => t.exposure *= 1e9,
+                7.. if sparse => (*t, *c) = (Arm::default(), Arm::default()),
+                _ => {}
+            }
+            for arm in [t, c] {
+                arm.exposure = (arm.exposure * 1e3).floor() / 1e3;
+            }
+        }
+        at = end;
+    }
+    rows
+}
+
+/// The rows as columns of a release, from `start` on; absent where they are 0.
+fn observations(rows: &[(Arm, Arm)], start: u32) -> Observations {
+    let name = |text: &str| Name::new(text).unwrap();
+    let column = |value: &dyn Fn(&(Arm, Arm)) -> f64| {
+        let cells = (start..).zip(rows.iter().map(|row| value(row).round() as i64));
+        let (minutes, units) = cells.filter(|(_, value)| *value != 0).unzip();
+        Column::new(minutes, Units::Ints(units)).unwrap()
+    };
+    let branch = |branch: &str, arm: fn(&(Arm, Arm)) -> Arm| BranchData {
+        name: name(branch),
+        columns: vec![
+            (name("crashes"), column(&|row| arm(row).events)),
+            (name("hours"), column(&|row| arm(row).exposure * 1e3)),
+        ],
+    };
+    let mut crashes = Metric::new(name("crashes"), Kind::Counter);
+    crashes.worse = Some(Worse::Higher);
+    crashes.per = Some(name("hours"));
+    let mut hours = Metric::new(name("hours"), Kind::Sum { decimals: 3 });
+    hours.role = Some(Role::Exposure);
+    Observations {
+        release: Release::new(name("app/1.0")),
+        metrics: vec![crashes, hours],
+        branches: vec![
+            branch("control", |row| row.1),
+            branch("treatment", |row| row.0),
+        ],
+        as_of: Minute::new(start + rows.len() as u32).unwrap(),
+        whole_until: None,
+        history: Vec::new(),
+    }
+}
+
+/// What walks many minutes at once says the same as the definition, whatever
+/// the data, and wherever in a day they begin.
+#[test]
+fn columns_agree_with_the_definition_and_with_single_minutes() {
+    let mut random = Random::new(31);
+    let mut alarms = 0;
+    for round in 0..80 {
+        let rows = wild(&mut random, 900);
+        // The definition cuts at hours counted from its first minute.
+        let start = 29_460_960 + 60 * random.below(24) as u32;
+        let halves = tempered(&rows, 1.0).into_iter().zip(blocks(&rows, 1.0));
+        let plain: Vec<f64> = halves
+            .map(|(a, b)| log_sum_exp(&[a, b]) - 2f64.ln())
+            .collect();
+        let first = plain.iter().position(|log_e| *log_e >= LOG_20);
+        let report = assess(&observations(&rows, start), &Options::default()).unwrap();
+        let found = &report.branches[1].metrics[0];
+        let alarm = found.first_alarm.map(|at| (at.get() - start) as usize);
+        let last = plain[plain.len() - 1];
+        if let Some(log_e) = found.log_e {
+            assert_eq!(alarm, first, "round {round}");
+            let off = (log_e - last).abs() / last.abs().max(1.0);
+            assert!(off < 1e-8, "round {round}: {log_e} {last}");
+        }
+        alarms += usize::from(first.is_some());
+        let mut test = Comparison::new(Settings::default());
+        for (at, (treatment, control)) in (start..).zip(&rows) {
+            test.add(at, *treatment, *control);
+        }
+        test.pass(start + rows.len() as u32);
+        assert_eq!(
+            found.log_e.unwrap_or(test.evidence().worse),
+            test.evidence().worse
+        );
+        let ratio = test.ratio(0.05);
+        assert_eq!(
+            found.ratio_lower,
+            ratio.lower.filter(|_| found.ratio.is_some())
+        );
+        assert_eq!(
+            found.ratio_upper,
+            ratio.upper.filter(|_| found.ratio.is_some())
+        );
+    }
+    assert!((20..80).contains(&alarms), "{alarms} alarms");
 }
 
 #[test]

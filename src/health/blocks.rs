@@ -22,6 +22,7 @@ use std::f64::consts::LN_2;
 use super::Arm;
 use super::bets::Bets;
 use super::drift::Drift;
+use super::exposures::ahead;
 use super::logspace::log_phi;
 
 /// A block closes no earlier than at this many expected events of either arm.
@@ -29,7 +30,7 @@ const EXPECTED_EVENTS: f64 = 10.0;
 /// … and of the arm said to have fewer, at this many bursts' worth.
 const EXPECTED_BURSTS: f64 = 2.0;
 /// Minutes of a stratum: exposure and rate may move together from hour to hour.
-const STRATUM_MINUTES: u32 = 60;
+pub(super) const STRATUM_MINUTES: u32 = 60;
 /// The scale s² over the variance that independent events of the first block
 /// would have.
 const SCALE: f64 = 20.0;
@@ -47,20 +48,20 @@ pub enum Claim {
 #[derive(Clone, Debug)]
 pub struct Blocks {
     /// Whether a minute with data has come.
-    started: bool,
+    pub(super) started: bool,
     /// The minute after the last one added.
-    next: u32,
+    pub(super) next: u32,
     /// The first minute at which a block may be long enough.
-    due: u32,
+    pub(super) due: u32,
     /// The hour of the open stratum.
-    hour: u32,
+    pub(super) hour: u32,
     /// Events and exposure of both arms before `next`.
-    before: Arm,
+    pub(super) before: Arm,
     /// Events of T and of C expected so far.
-    expected: [f64; 2],
+    pub(super) expected: [f64; 2],
     /// T and C since the last cut: the end of a stratum, or of a block.
-    open: [Arm; 2],
-    claims: [Claimed; 2],
+    pub(super) open: [Arm; 2],
+    pub(super) claims: [Claimed; 2],
 }
 
 /// The blocks of one claim and what they add up to.
@@ -69,7 +70,7 @@ pub struct Claimed {
     claim: Claim,
     burst_minutes: u32,
     /// The first minute at which the open block is as long as a burst.
-    due: u32,
+    pub(super) due: u32,
     /// Expected events of T and of C at which the open block may close.
     wanted: [f64; 2],
     /// … counted from here.
@@ -153,11 +154,9 @@ impl Blocks {
             self.turn_hour(minute, hour);
         }
         // Known before the counts of this minute are.
-        if self.before.exposure > 0.0 {
-            let rate = self.before.events / self.before.exposure;
-            self.expected[0] += treatment.exposure * rate;
-            self.expected[1] += control.exposure * rate;
-        }
+        let before = self.before;
+        self.expected[0] += ahead(treatment.exposure, before.exposure) * before.events;
+        self.expected[1] += ahead(control.exposure, before.exposure) * before.events;
         self.before.events += treatment.events + control.events;
         self.before.exposure += treatment.exposure + control.exposure;
         self.open[0].add(treatment);
@@ -166,7 +165,7 @@ impl Blocks {
         minute >= self.due && self.close(minute)
     }
 
-    fn turn_hour(&mut self, minute: u32, hour: u32) {
+    pub(super) fn turn_hour(&mut self, minute: u32, hour: u32) {
         if !self.started {
             self.started = true;
             for claimed in &mut self.claims {
@@ -192,7 +191,7 @@ impl Blocks {
 
     /// Closes the blocks that are due at `minute`; whether there were any.
     #[inline(never)]
-    fn close(&mut self, minute: u32) -> bool {
+    pub(super) fn close(&mut self, minute: u32) -> bool {
         let due = |it: &Claimed, expected| minute >= it.due && it.ripe(expected);
         if !self.claims.iter().any(|it| due(it, self.expected)) {
             return false;
@@ -257,6 +256,13 @@ impl Claimed {
     fn ripe(&self, expected: [f64; 2]) -> bool {
         let [treatment, control] = self.in_block(expected);
         treatment >= self.wanted[0] && control >= self.wanted[1]
+    }
+
+    /// What must be expected of T and of C in all, or a hair more, for the block
+    /// to close.
+    pub(super) fn expected_at_least(&self) -> [f64; 2] {
+        let at_least = |arm: usize| (self.expected_before[arm] + self.wanted[arm]) * (1.0 - 1e-12);
+        [at_least(0), at_least(1)]
     }
 
     fn close_stratum(&mut self) {

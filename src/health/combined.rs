@@ -7,13 +7,18 @@
 //! almost none of them is near the threshold; see [`Comparison::add`] for how
 //! they are left out without changing a result.
 
+use std::ops::Range;
+
 use super::Arm;
 use super::blocks::Blocks;
+use super::exposures::{Exposures, due, smaller_share};
 use super::grid::{Grid, Prior};
 use super::likelihood::Likelihood;
 use super::logspace::{log_mean, log_sum_exp};
-use super::sequence;
+use super::root::Root;
+use super::sequence::{self, Ends};
 pub use super::settings::{Settings, Watch};
+use super::stride::{Reach, Rows};
 
 /// Evidence as natural logarithms, at one look.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,14 +54,14 @@ pub struct Comparison {
     /// The minute after the last one added.
     next: u32,
     first_alarm: Option<u32>,
-    /// Y = Σ(x_T − p·n) since the last look that was computed.
-    surplus: f64,
-    /// The look need not be computed while `surplus` stays inside.
-    floor: f64,
-    ceiling: f64,
+    /// The look need not be computed while the surplus stays inside.
+    reach: Reach,
     /// … and the evidence of blocks stays below.
     blocks_ceiling: f64,
     scores: Vec<f64>,
+    /// The estimate of ln r asked for last, and the ends of its sequence.
+    estimate: Option<Root>,
+    ends: Option<Ends>,
 }
 
 impl Comparison {
@@ -79,11 +84,11 @@ impl Comparison {
                 .then(|| Blocks::new(margin, settings.burst_minutes, settings.burst_events)),
             next: 0,
             first_alarm: None,
-            surplus: 0.0,
-            floor: f64::NEG_INFINITY,
-            ceiling: f64::INFINITY,
+            reach: Reach::ANYWHERE,
             blocks_ceiling: f64::INFINITY,
             scores: Vec::new(),
+            estimate: None,
+            ends: None,
         };
         if settings.watch != Watch::Nothing {
             comparison.look(0);
@@ -127,24 +132,54 @@ impl Comparison {
         if let Some(blocks) = &mut self.blocks {
             closed = blocks.add(minute, treatment, control);
         }
-        let smaller = treatment.exposure.min(control.exposure);
-        if events > 0.0 && smaller > 0.0 {
-            let control_smaller = control.exposure < treatment.exposure;
-            let one = 1.0 / exposure;
-            // Rounding may put equal arms a hair above one half.
-            let share = (smaller * one).min(0.5);
+        let (share, control_smaller) = smaller_share(treatment.exposure, control.exposure);
+        if events > 0.0 && share > 0.0 {
             self.likelihood
-                .add(share, control_smaller, treatment.events, events);
-            let due = if self.settings.margin_watched() == 1.0 {
-                treatment.exposure * one
-            } else {
-                let weighted = self.settings.margin * treatment.exposure;
-                weighted / (weighted + control.exposure)
-            };
-            self.surplus += treatment.events - events * due;
+                .add(share, control_smaller, treatment.events, control.events);
+            let margin = self.settings.margin_watched();
+            let due = due(treatment.exposure, control.exposure, margin);
+            self.reach.surplus += treatment.events - events * due;
         }
-        if self.surplus > self.ceiling || self.surplus < self.floor || closed {
+        if closed || !self.reach.holds() {
             self.look_if_near(minute, closed);
+        }
+    }
+
+    /// Adds minutes of a run, as [`Comparison::add_clean`] would one by one, given
+    /// the events of T and C in every minute of it. All are later than the
+    /// minutes added before, and so is the run's start.
+    pub(super) fn add_run(
+        &mut self,
+        exposures: &Exposures,
+        minutes: Range<usize>,
+        events: [&[f64]; 2],
+    ) {
+        debug_assert!(exposures.start + minutes.start as u32 >= self.next || minutes.is_empty());
+        self.pass(exposures.start + minutes.start as u32);
+        let rows = Rows {
+            exposures,
+            due: exposures.due(self.settings.margin_watched()),
+            events,
+        };
+        let (mut at, mut gathered) = (minutes.start, minutes.start);
+        while at < minutes.end {
+            let stop = match &mut self.blocks {
+                Some(blocks) => blocks.stride(&rows, at..minutes.end, &mut self.reach),
+                None => self.reach.stride(&rows, at..minutes.end),
+            };
+            at = stop.next;
+            if stop.due && self.is_near(stop.closed) {
+                self.likelihood
+                    .add_run(&exposures.shares, gathered..at, events);
+                gathered = at;
+                self.look(exposures.start + at as u32 - 1);
+            }
+        }
+        self.likelihood
+            .add_run(&exposures.shares, gathered..minutes.end, events);
+        self.next = self.next.max(exposures.start + minutes.end as u32);
+        if let Some(blocks) = &mut self.blocks {
+            blocks.before.exposure = exposures.total();
         }
     }
 
@@ -157,10 +192,17 @@ impl Comparison {
     }
 
     fn look_if_near(&mut self, minute: u32, closed: bool) {
-        if self.first_alarm.is_some() || self.settings.watch == Watch::Nothing {
-            return;
+        if self.is_near(closed) {
+            self.look(minute);
         }
-        let within = self.surplus <= self.ceiling && self.surplus >= self.floor;
+    }
+
+    /// Whether a look has to be computed, after a minute with which blocks closed
+    /// or the surplus may have left its bounds.
+    fn is_near(&self, closed: bool) -> bool {
+        if self.first_alarm.is_some() || self.settings.watch == Watch::Nothing {
+            return false;
+        }
         let blocks = self.blocks.as_ref().filter(|_| closed);
         let low = blocks.is_none_or(|blocks| {
             let (above, below) = (blocks.above(), blocks.below());
@@ -170,9 +212,7 @@ impl Comparison {
             };
             most <= self.blocks_ceiling
         });
-        if !(within && low) {
-            self.look(minute);
-        }
+        !(self.reach.holds() && low)
     }
 
     /// Computes a look: raises the alarm, or says how far the next one is.
@@ -190,7 +230,7 @@ impl Comparison {
         let threshold = self.settings.log_threshold;
         if log_mean(tempered, blocks) >= threshold {
             self.first_alarm = Some(minute);
-            (self.floor, self.ceiling) = (f64::NEG_INFINITY, f64::INFINITY);
+            self.reach = Reach::ANYWHERE;
             self.blocks_ceiling = f64::INFINITY;
             return;
         }
@@ -208,7 +248,6 @@ impl Comparison {
 
     /// How far the surplus may go before the tempered half reaches `target`.
     fn reach(&mut self, target: f64) {
-        self.surplus = 0.0;
         let prior = self.settings.prior(&self.grid);
         let burst = self.settings.burst();
         let offset = self.margin_score();
@@ -246,7 +285,11 @@ impl Comparison {
             }
             inside
         };
-        (self.ceiling, self.floor) = (edge(1.0), -edge(-1.0));
+        self.reach = Reach {
+            surplus: 0.0,
+            floor: -edge(-1.0),
+            ceiling: edge(1.0),
+        };
     }
 
     /// The first minute at which the evidence watched for reached its threshold.
@@ -300,9 +343,11 @@ impl Comparison {
         self.likelihood.scores(&self.grid, &mut self.scores);
         let height = self.tempered(&self.grid.either, 0.0);
         let burst = self.settings.burst();
+        let limit = -alpha.ln();
+        let estimate = self.likelihood.estimate(self.estimate);
+        self.estimate = estimate;
+        let estimate = estimate.map(|it| it.at);
         let blocks = self.blocks.as_ref();
-        let estimate = self.likelihood.estimate();
-        let pooled = blocks.and_then(|it| it.above().estimate()).map(f64::ln);
         let against = |delta: f64| {
             let tempered = height - self.likelihood.score(delta) / burst;
             match blocks {
@@ -310,23 +355,29 @@ impl Comparison {
                 None => tempered,
             }
         };
-        let (lower, upper) = match estimate {
-            Some(estimate) => {
+        let again = |estimate| self.ends?.again(estimate, limit, against);
+        let found = match (estimate, estimate.and_then(again)) {
+            (None, _) => (None, None),
+            (Some(_), Some(found)) => found,
+            (Some(estimate), None) => {
                 let width = blocks.map_or(0.02, |it| it.above().width());
-                sequence::around(estimate, pooled, width, -alpha.ln(), against)
+                let pooled = blocks.and_then(|it| it.above().estimate()).map(f64::ln);
+                sequence::around(estimate, pooled, width, limit, against)
             }
-            None => (None, None),
         };
+        self.ends = Ends::of(found, limit);
+        let (lower, upper) = found;
         Ratio {
             estimate: estimate.map(f64::exp).filter(|it| it.is_finite()),
-            lower: lower.map(f64::exp),
-            upper: upper.map(f64::exp),
+            lower: lower.map(|it| it.at.exp()),
+            upper: upper.map(|it| it.at.exp()),
         }
     }
 
     /// The estimate of 1/r.
     pub(super) fn inverse_estimate(&self) -> Option<f64> {
-        let inverse = self.likelihood.estimate().map(|delta| (-delta).exp());
+        let inverse = self.likelihood.estimate(self.estimate);
+        let inverse = inverse.map(|delta| (-delta.at).exp());
         inverse.filter(|it| it.is_finite())
     }
 

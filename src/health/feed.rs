@@ -2,11 +2,17 @@
 
 use super::Arm;
 use super::input::Observations;
-use super::monitor::{Monitor, Pair};
+use super::monitor::{BranchState, Monitor, Pair};
+use super::ratio::SampleRatio;
 use super::recent;
+use super::threads;
+use super::walk::{Days, Keyed, Walker};
 use crate::error::{Error, Result};
-use crate::limits::MINUTES_PER_DAY;
 use crate::model::Minute;
+
+/// Minutes of a pair from which on another thread pays for itself: walking
+/// them takes several times as long as starting it.
+const MINUTES_PER_THREAD: usize = 40_000;
 
 /// One value of one minute; see [`Monitor::add`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,103 +47,104 @@ impl Monitor {
         self.first = totals.filter_map(|total| total.first).min();
     }
 
-    /// Walks the columns day by day: the cells of one day of every column fit
-    /// into the processor's cache, and days without a cell cost nothing. Calls
-    /// `look` at each of the `stops` (ascending, not after the end), when the
-    /// minutes before it have been seen.
+    /// Walks the columns. Calls `look` at each of the `stops` (ascending, not
+    /// after the end), when the minutes before it have been seen.
     pub(super) fn feed(
         &mut self,
         observations: &Observations,
         stops: &[u32],
         look: &mut dyn FnMut(&mut Monitor, u32),
     ) {
-        let mut stops = stops.iter().copied().peekable();
-        let mut stopped = 0;
+        let columns = self.keyed(observations);
         let end = observations.as_of.get();
-        let columns = self.columns(observations);
-        let mut cursors = vec![0; columns.len()];
-        let cells = self.metrics.len() * self.branches.len();
-        let mut dense = vec![0.0; cells * MINUTES_PER_DAY as usize];
-        loop {
-            let pending = columns.iter().zip(&cursors);
-            let next = pending
-                .filter_map(|((_, _, column), cursor)| column.minute(*cursor))
-                .min();
-            let next = next.filter(|next| *next < end);
-            while let Some(stop) = stops.next_if(|stop| next.is_none_or(|next| *stop <= next)) {
-                self.pass(stop);
-                look(self, stop);
-                stopped = stop;
-            }
-            let Some(next) = next else { break };
-            let day = next / MINUTES_PER_DAY * MINUTES_PER_DAY;
-            let until = stops.peek().map_or(end, |stop| end.min(*stop));
-            let start = day.max(stopped);
-            let length = (day + MINUTES_PER_DAY).min(until) - start;
-            let length = length as usize;
-            let dense = &mut dense[..cells * length];
-            dense.fill(0.0);
-            for ((branch, metric, column), cursor) in columns.iter().zip(&mut cursors) {
-                let place = (branch * self.metrics.len() + metric) * length;
-                let day = &mut dense[place..place + length];
-                *cursor = column.scatter(*cursor, start, day);
-                let decimals = self.metrics[*metric].kind.decimals();
-                if decimals > 0 {
-                    let unit = 10f64.powi(i32::from(decimals));
-                    day.iter_mut().for_each(|value| *value /= unit);
+        let control = self.control.unwrap_or(0);
+        let (margin, alpha) = (self.options.margin, self.options.alpha);
+        let mut aside = Aside::new(self, &columns);
+        if stops.is_empty() {
+            let work: usize =
+                self.pairs.len() * columns.iter().map(|it| it.column.len()).max().unwrap_or(0);
+            let share = self
+                .pairs
+                .len()
+                .div_ceil(threads::worth(work, MINUTES_PER_THREAD))
+                .max(1);
+            let Monitor {
+                pairs,
+                branches,
+                sample,
+                ..
+            } = self;
+            let mine = pairs.len().min(share);
+            let (mine, others) = pairs.split_at_mut(mine);
+            let walk = &|pairs: &mut [Pair]| {
+                Walker::new(pairs, control, &columns, margin).advance(pairs, end);
+                // The report asks for these; looking here shares that work, too.
+                for pair in pairs {
+                    pair.pass(end);
+                    pair.test.ratio(alpha);
                 }
+            };
+            std::thread::scope(|scope| {
+                for pairs in others.chunks_mut(share) {
+                    scope.spawn(move || walk(pairs));
+                }
+                aside.advance(branches, sample, end);
+                walk(mine);
+            });
+        } else {
+            let mut walker = Walker::new(&self.pairs, control, &columns, margin);
+            for stop in stops {
+                walker.advance(&mut self.pairs, *stop);
+                aside.advance(&mut self.branches, &mut self.sample, *stop);
+                self.pass(*stop);
+                look(self, *stop);
             }
-            self.walk(start, length, dense);
+            walker.advance(&mut self.pairs, end);
+            aside.advance(&mut self.branches, &mut self.sample, end);
         }
         self.pass(end);
     }
 
-    /// Adds a run of minutes; `dense` holds branch by branch, metric by metric.
-    fn walk(&mut self, start: u32, length: usize, dense: &[f64]) {
+    fn keyed<'a>(&self, observations: &'a Observations) -> Vec<Keyed<'a>> {
+        let columns = self.columns(observations).into_iter();
+        let keyed = columns.map(|(branch, metric, column)| Keyed {
+            branch,
+            metric,
+            decimals: self.metrics[metric].kind.decimals(),
+            column,
+        });
+        keyed.collect()
+    }
+
+    /// Adds one minute; `dense` holds branch by branch, metric by metric.
+    fn add_minute(&mut self, minute: u32, dense: &[f64]) {
         let metrics = self.metrics.len();
-        let series = |branch: usize, metric: usize| {
-            let place = (branch * metrics + metric) * length;
-            &dense[place..place + length]
-        };
+        let at = |branch: usize, metric: usize| dense[branch * metrics + metric];
         if let Some(control) = self.control {
             for pair in &mut self.pairs {
-                let events = [pair.branch, control].map(|it| series(it, pair.metric));
-                let exposure = [pair.branch, control].map(|it| series(it, pair.exposure));
-                pair.walk(start, events, exposure);
+                let arm = |branch| Arm::new(at(branch, pair.metric), at(branch, pair.exposure));
+                pair.add(minute, arm(pair.branch), arm(control));
             }
             if let Some(metric) = self.pulse_metric {
-                let other = series(control, metric);
+                let other = at(control, metric);
                 for (index, branch) in self.branches.iter_mut().enumerate() {
-                    let own = series(index, metric);
-                    for (minute, (own, other)) in (start..).zip(own.iter().zip(other)) {
-                        if *own + *other > 0.0 {
-                            branch.pulse.add(minute, *own, *other);
-                        }
+                    let own = at(index, metric);
+                    if own + other > 0.0 {
+                        branch.pulse.add(minute, own, other);
                     }
                 }
             }
         }
         if let (Some(sample), Some(metric)) = (&mut self.sample, self.enrolment) {
-            let planned: Vec<&[f64]> = (0..self.branches.len())
-                .filter(|branch| self.branches[*branch].share.is_some())
-                .map(|branch| series(branch, metric))
-                .collect();
-            for offset in 0..length {
-                sample.add(
-                    start + offset as u32,
-                    planned.iter().map(|series| series[offset]),
-                );
-            }
+            let planned = (0..self.branches.len()).filter(|it| self.branches[*it].share.is_some());
+            sample.add(minute, planned.map(|branch| at(branch, metric)));
         }
     }
 
     /// Lets the minutes up to `end` go by.
     fn pass(&mut self, end: u32) {
         for pair in &mut self.pairs {
-            pair.test.pass(end);
-            if let Some(guard) = &mut pair.guard {
-                guard.pass(end);
-            }
+            pair.pass(end);
         }
         self.as_of = self.as_of.max(end);
     }
@@ -185,36 +192,68 @@ impl Monitor {
                 decimals => (*units).max(0) as f64 / 10f64.powi(i32::from(decimals)),
             })
             .collect();
-        self.walk(at, 1, &dense);
+        self.add_minute(at, &dense);
         self.pass(at + 1);
         Ok(())
     }
 }
 
-impl Pair {
-    fn walk(&mut self, start: u32, events: [&[f64]; 2], exposure: [&[f64]; 2]) {
-        let rows = events[0].iter().zip(events[1]);
-        let hours = exposure[0].iter().zip(exposure[1]);
-        for (minute, (events, exposure)) in (start..).zip(rows.zip(hours)) {
-            let mut treatment = Arm::new(*events.0, *exposure.0);
-            let mut control = Arm::new(*events.1, *exposure.1);
-            if let Some(differs) = &mut self.differs
-                && treatment.exposure + control.exposure > 0.0
-                && differs.is_due(minute)
-            {
-                let test = &mut self.test;
-                test.pass(minute);
-                differs.look(minute, |alpha| test.ratio(alpha));
+/// What is walked beside pairs: the pulse of branches and the sample ratio.
+struct Aside<'a> {
+    days: Days<'a>,
+    /// Places of each branch's exposure, where there is a control to compare
+    /// with, and of control's.
+    pulses: Vec<usize>,
+    control: usize,
+    /// Places of the enrolments of branches with a planned share.
+    planned: Vec<usize>,
+}
+
+impl<'a> Aside<'a> {
+    fn new(monitor: &Monitor, columns: &[Keyed<'a>]) -> Self {
+        let mut aside = Aside {
+            days: Days::new(),
+            pulses: Vec::new(),
+            control: 0,
+            planned: Vec::new(),
+        };
+        let all = 0..monitor.branches.len();
+        if let (Some(control), Some(metric)) = (monitor.control, monitor.pulse_metric) {
+            let mut place = |branch| aside.days.place(columns, branch, metric);
+            aside.pulses = all.clone().map(&mut place).collect();
+            aside.control = place(control);
+        }
+        if let (Some(_), Some(metric)) = (&monitor.sample, monitor.enrolment) {
+            let planned = all.filter(|branch| monitor.branches[*branch].share.is_some());
+            let places = planned.map(|branch| aside.days.place(columns, branch, metric));
+            aside.planned = places.collect();
+        }
+        aside
+    }
+
+    fn advance(
+        &mut self,
+        branches: &mut [BranchState],
+        sample: &mut Option<SampleRatio>,
+        until: u32,
+    ) {
+        while let Some(start) = self.days.next(until) {
+            let control = self.days.series(self.control);
+            for (branch, place) in branches.iter_mut().zip(&self.pulses) {
+                let own = self.days.series(*place);
+                for (minute, (own, control)) in (start..).zip(own.iter().zip(control)) {
+                    if *own + *control > 0.0 {
+                        branch.pulse.add(minute, *own, *control);
+                    }
+                }
             }
-            if let Some(identical) = &mut self.identical {
-                identical.add(minute, treatment.events, control.events);
-            }
-            if self.swapped {
-                (treatment, control) = (control, treatment);
-            }
-            self.test.add_clean(minute, treatment, control);
-            if let Some(guard) = &mut self.guard {
-                guard.add_clean(minute, treatment, control);
+            let Some(sample) = sample.as_mut().filter(|_| !self.planned.is_empty()) else {
+                continue;
+            };
+            for offset in 0..self.days.len() {
+                let enrolled = self.planned.iter();
+                let enrolled = enrolled.map(|place| self.days.series(*place)[offset]);
+                sample.add(start + offset as u32, enrolled);
             }
         }
     }

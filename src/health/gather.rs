@@ -2,10 +2,14 @@
 
 use super::adoption;
 use super::input::{BranchData, Column, Observations, Past, Units};
+use super::threads;
 use crate::engine::state::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Kind, Metric, Minute, Name, Pattern, Release, Role};
-use crate::query::{Cells, Every, GroupBy, Values};
+use crate::query::{self, Every, GroupBy, StoredSeries, Values};
+
+/// Cells to read from which on another thread pays for itself.
+const CELLS_PER_THREAD: usize = 20_000;
 
 /// Everything seen of a release before `as_of`.
 ///
@@ -19,8 +23,8 @@ pub fn release(snapshot: &Snapshot, release: &str, as_of: Minute) -> Result<Obse
         return Err(unknown_release(release));
     }
     let mut metrics: Vec<Metric> = snapshot.catalogue().metrics().cloned().collect();
-    let mut branches: Vec<BranchData> = Vec::new();
-    let mut cells = Cells::default();
+    let mut kept = Vec::with_capacity(series.len());
+    let mut stored = Vec::with_capacity(series.len());
     for series in series {
         if series.kind == Kind::Gauge {
             continue;
@@ -28,13 +32,16 @@ pub fn release(snapshot: &Snapshot, release: &str, as_of: Minute) -> Result<Obse
         if metrics.iter().all(|metric| metric.name != series.metric) {
             metrics.push(Metric::new(series.metric.clone(), series.kind));
         }
-        let stored = snapshot.find_any(release, &series.branch, &series.metric)?;
-        let Some(stored) = stored else { continue };
-        stored.read(Minute::MIN..as_of, &mut cells)?;
-        if cells.is_empty() {
+        if let Some(found) = snapshot.find_any(release, &series.branch, &series.metric)? {
+            stored.push(found);
+            kept.push(series);
+        }
+    }
+    let mut branches: Vec<BranchData> = Vec::new();
+    for (series, column) in kept.into_iter().zip(columns(&stored, as_of)?) {
+        if column.first().is_none() {
             continue;
         }
-        let column = column(cells.minutes(), cells.units())?;
         match branches.last_mut() {
             Some(last) if last.name == series.branch => last.columns.push((series.metric, column)),
             _ => branches.push(BranchData {
@@ -53,6 +60,48 @@ pub fn release(snapshot: &Snapshot, release: &str, as_of: Minute) -> Result<Obse
         as_of,
         whole_until: whole_until(snapshot),
         history: Vec::new(),
+    })
+}
+
+/// The cells of series, on several threads where that is worth it.
+///
+/// # Errors
+/// The first in the order of the series.
+fn columns(stored: &[StoredSeries<'_>], as_of: Minute) -> Result<Vec<Column>> {
+    let read = |part: &[StoredSeries<'_>]| -> Result<Vec<Column>> {
+        let columns = part.iter().map(|series| {
+            let column = series.column(Minute::MIN..as_of)?;
+            Column::new(
+                column.minutes,
+                match column.units {
+                    query::Units::Ints(units) => Units::Ints(units),
+                    query::Units::Wides(units) => Units::Wides(units),
+                },
+            )
+        });
+        columns.collect()
+    };
+    let cells = stored.iter().map(StoredSeries::cells).sum();
+    let share = stored
+        .len()
+        .div_ceil(threads::worth(cells, CELLS_PER_THREAD));
+    let (mine, others) = stored.split_at(share);
+    std::thread::scope(|scope| {
+        let read = &read;
+        let parts = others.chunks(share.max(1));
+        let workers: Vec<_> = parts.map(|part| scope.spawn(move || read(part))).collect();
+        let mut columns = read(mine);
+        for worker in workers {
+            let theirs = match worker.join() {
+                Ok(theirs) => theirs,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            columns = columns.and_then(|mut all| {
+                all.extend(theirs?);
+                Ok(all)
+            });
+        }
+        columns
     })
 }
 

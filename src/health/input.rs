@@ -77,7 +77,7 @@ impl Column {
         let to = self.minutes.partition_point(|minute| *minute < minutes.end);
         let cells = from..to.max(from);
         match &self.units {
-            Units::Ints(values) => values[cells].iter().map(|value| i128::from(*value)).sum(),
+            Units::Ints(values) => values[cells].chunks(1_024).map(sum).sum(),
             Units::Wides(values) => values[cells]
                 .iter()
                 .fold(0, |sum: i128, value| sum.saturating_add(*value)),
@@ -111,20 +111,61 @@ impl Column {
         let rest = &self.minutes[cursor..];
         let end = u64::from(start) + dense.len() as u64;
         let count = rest.partition_point(|minute| u64::from(*minute) < end);
-        let cells = rest[..count].iter().map(|minute| (minute - start) as usize);
+        let minutes = &rest[..count];
         match &self.units {
             Units::Ints(values) => {
-                for (place, value) in cells.zip(&values[cursor..]) {
-                    dense[place] = (*value).max(0) as f64;
-                }
+                scatter(minutes, &values[cursor..], start, dense, |it| {
+                    it.max(0) as f64
+                });
             }
             Units::Wides(values) => {
-                for (place, value) in cells.zip(&values[cursor..]) {
-                    dense[place] = (*value).max(0) as f64;
-                }
+                scatter(minutes, &values[cursor..], start, dense, |it| {
+                    it.max(0) as f64
+                });
             }
         }
         cursor + count
+    }
+
+    /// Cells there are.
+    pub(super) fn len(&self) -> usize {
+        self.minutes.len()
+    }
+}
+
+/// The sum of at most 1,024 values: in 64 bits where none is beyond 2^52.
+fn sum(values: &[i64]) -> i128 {
+    let (mut beyond, mut sum) = (0, 0_i64);
+    for value in values {
+        beyond |= value.wrapping_add(1 << 52) as u64;
+        sum = sum.wrapping_add(*value);
+    }
+    if beyond >> 53 == 0 {
+        sum.into()
+    } else {
+        values.iter().map(|value| i128::from(*value)).sum()
+    }
+}
+
+fn scatter<T: Copy>(
+    minutes: &[u32],
+    values: &[T],
+    start: u32,
+    dense: &mut [f64],
+    double: impl Fn(T) -> f64,
+) {
+    let (Some(first), Some(last)) = (minutes.first(), minutes.last()) else {
+        return;
+    };
+    if (last - first) as usize + 1 == minutes.len() {
+        let dense = &mut dense[(first - start) as usize..];
+        for (place, value) in dense.iter_mut().zip(&values[..minutes.len()]) {
+            *place = double(*value);
+        }
+        return;
+    }
+    for (minute, value) in minutes.iter().zip(values) {
+        dense[(minute - start) as usize] = double(*value);
     }
 }
 

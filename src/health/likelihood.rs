@@ -22,45 +22,75 @@
 //!
 //! where |c·v| ≤ 1/32, so that what is cut off is below 2·10⁻¹³ an event.
 
+use std::ops::Range;
+
 use super::grid::Grid;
+use super::root::{self, Root};
+use super::shares::{Place, SIDE, Shares, powers};
 
 /// Moments kept a bin.
-const MOMENTS: usize = 8;
-/// Octaves of the smaller share that have bins: down to 2⁻⁴⁰.
-const OCTAVES: usize = 40;
-/// Bins an octave.
-const BINS_AN_OCTAVE: usize = 16;
-/// Bins a side (T the smaller arm, or C).
-const SIDE: usize = OCTAVES * BINS_AN_OCTAVE;
-/// Bits of the mantissa below those that name a bin.
-const MANTISSA_REST: u32 = 52 - BINS_AN_OCTAVE.ilog2();
+pub const MOMENTS: usize = 8;
 
 /// S(δ), gathered minute by minute.
+///
+/// Every sum is kept bin by bin and within it in the order of the minutes, so
+/// that minutes added one by one and in runs come to the same to the last bit.
 #[derive(Clone, Debug)]
 pub struct Likelihood {
     /// Which bin a share falls into: its index plus one, 0 where it has none yet.
     index: Vec<u16>,
+    /// Ascending by key.
     bins: Vec<Bin>,
-    /// Events of T, less those of both arms in minutes where C was smaller:
-    /// there ln(1 − p + p·w) = ln w + ln(1 + q·(1/w − 1)).
-    slope: f64,
-    /// Events of T and of C.
+    /// Below the last octave, where ln(1 + q·(w − 1)) = q·(w − 1): Σ n·q, and
+    /// events of T and C, where T is the smaller arm and where C is.
+    faint: [Faint; 2],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Faint {
+    taken: f64,
     events: [f64; 2],
-    /// Σ n·q below the last octave, where ln(1 + q·(w − 1)) = q·(w − 1).
-    faint: [f64; 2],
 }
 
 #[derive(Clone, Debug)]
 struct Bin {
-    middle: f64,
-    inverse: f64,
-    control_smaller: bool,
-    moments: [f64; MOMENTS],
+    place: Place,
+    sums: Sums,
     /// Over the grid: ln(1 + z), then c; filled with the first evaluation.
     tables: Vec<f64>,
     /// Over the grid: what this bin takes from S, where `stale` is not set.
     taken: Vec<f64>,
     stale: bool,
+}
+
+/// What a bin adds up.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    moments: [f64; MOMENTS],
+    /// Of T and of C.
+    events: [f64; 2],
+}
+
+impl Sums {
+    #[inline(always)]
+    fn add(&mut self, powers: &[f64; MOMENTS], treated: f64, control: f64) {
+        let events = treated + control;
+        for (moment, power) in self.moments.iter_mut().zip(powers) {
+            *moment += events * power;
+        }
+        self.events[0] += treated;
+        self.events[1] += control;
+    }
+
+    /// What x_T·δ sums up to, over δ, once minutes where C is the smaller arm
+    /// are written as ln(1 − p + p·w) = ln w + ln(1 + q·(1/w − 1)).
+    fn slope(&self, control_smaller: bool) -> f64 {
+        if control_smaller {
+            -self.events[1]
+        } else {
+            self.events[0]
+        }
+    }
 }
 
 impl Likelihood {
@@ -69,91 +99,120 @@ impl Likelihood {
         Likelihood {
             index: Vec::new(),
             bins: Vec::new(),
-            slope: 0.0,
-            events: [0.0; 2],
-            faint: [0.0; 2],
+            faint: [Faint::default(); 2],
         }
     }
 
     /// Adds a minute: `share` = min(e_T, e_C)/(e_T + e_C) in (0, ½], whose arm
-    /// is the smaller one, T's events and those of both.
+    /// is the smaller one, T's events and C's, not both 0.
     #[inline]
-    pub fn add(&mut self, share: f64, control_smaller: bool, treated: f64, events: f64) {
-        let bits = share.to_bits();
-        let octave = 1022_u64.wrapping_sub(bits >> 52) as usize;
-        self.slope += treated - events * f64::from(u8::from(control_smaller));
-        self.events[0] += treated;
-        self.events[1] += events - treated;
-        if octave >= OCTAVES {
-            self.faint[usize::from(control_smaller)] += events * share;
+    pub fn add(&mut self, share: f64, control_smaller: bool, treated: f64, control: f64) {
+        let place = Place::of(share, control_smaller);
+        if place.is_faint() {
+            self.add_faint(control_smaller, share, treated, control);
             return;
         }
-        let cell = (bits >> MANTISSA_REST) as usize % BINS_AN_OCTAVE;
-        let key = usize::from(control_smaller) * SIDE + octave * BINS_AN_OCTAVE + cell;
-        let known = self.index.get(key).copied().unwrap_or(0);
-        let bin = match usize::from(known).checked_sub(1) {
+        let bin = match self.known(place) {
             Some(bin) => bin,
-            None => self.open(key, bits, control_smaller),
+            None => self.open(place, Sums::default()),
         };
         let bin = &mut self.bins[bin];
-        let v = share * bin.inverse - 1.0;
-        let square = v * v;
-        let (even, odd) = (events, events * v);
-        bin.moments[0] += even;
-        bin.moments[1] += odd;
-        bin.moments[2] += even * square;
-        bin.moments[3] += odd * square;
-        let fourth = square * square;
-        bin.moments[4] += even * fourth;
-        bin.moments[5] += odd * fourth;
-        let sixth = fourth * square;
-        bin.moments[6] += even * sixth;
-        bin.moments[7] += odd * sixth;
+        let powers = powers(share * place.inverse() - 1.0);
+        bin.sums.add(&powers, treated, control);
         bin.stale = true;
     }
 
     #[cold]
-    fn open(&mut self, key: usize, bits: u64, control_smaller: bool) -> usize {
+    fn add_faint(&mut self, control_smaller: bool, share: f64, treated: f64, control: f64) {
+        let faint = &mut self.faint[usize::from(control_smaller)];
+        faint.taken += (treated + control) * share;
+        faint.events[0] += treated;
+        faint.events[1] += control;
+    }
+
+    /// Adds these of a run's minutes, given the events of T and of C in each.
+    pub fn add_run(&mut self, shares: &Shares, minutes: Range<usize>, events: [&[f64]; 2]) {
+        for (place, run) in shares.bins(minutes) {
+            if place.is_faint() {
+                for (minute, powers) in run {
+                    let [treated, control] = events.map(|arm| arm[minute]);
+                    self.add_faint(place.control_smaller(), powers[0], treated, control);
+                }
+                continue;
+            }
+            let known = self.known(place);
+            let mut sums = known.map_or(Sums::default(), |bin| self.bins[bin].sums);
+            let before = sums.moments[0];
+            for (minute, powers) in run {
+                sums.add(powers, events[0][minute], events[1][minute]);
+            }
+            match known {
+                Some(bin) if sums.moments[0] > before => {
+                    self.bins[bin].sums = sums;
+                    self.bins[bin].stale = true;
+                }
+                None if sums.moments[0] > 0.0 => {
+                    self.open(place, sums);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn known(&self, place: Place) -> Option<usize> {
+        let known = self.index.get(place.key()).copied().unwrap_or(0);
+        usize::from(known).checked_sub(1)
+    }
+
+    #[cold]
+    fn open(&mut self, place: Place, sums: Sums) -> usize {
         if self.index.is_empty() {
             self.index = vec![0; 2 * SIDE];
         }
-        let bin = self.bins.len();
-        // At most 2·SIDE = 1,280 bins, well within 16 bits.
-        self.index[key] = bin as u16 + 1;
-        let rest = (1_u64 << MANTISSA_REST) - 1;
-        let middle = f64::from_bits((bits & !rest) | (1 << (MANTISSA_REST - 1)));
-        self.bins.push(Bin {
-            middle,
-            inverse: 1.0 / middle,
-            control_smaller,
-            moments: [0.0; MOMENTS],
+        let at = self
+            .bins
+            .partition_point(|bin| bin.place.key() < place.key());
+        let bin = Bin {
+            place,
+            sums,
             tables: Vec::new(),
             taken: Vec::new(),
             stale: true,
-        });
-        bin
+        };
+        self.bins.insert(at, bin);
+        // At most 2·SIDE = 1,280 bins, well within 16 bits.
+        for (bin, number) in self.bins[at..].iter().zip(at as u16 + 1..) {
+            self.index[bin.place.key()] = number;
+        }
+        at
     }
 
     /// S(δ).
     pub fn score(&self, delta: f64) -> f64 {
         let up = delta.exp_m1();
         let down = (-delta).exp_m1();
-        let mut score = self.slope * delta - self.faint[0] * up - self.faint[1] * down;
+        let [by_treatment, by_control] = &self.faint;
+        let mut score = -by_treatment.taken * up - by_control.taken * down;
+        let mut slope = by_treatment.events[0] - by_control.events[1];
         for bin in &self.bins {
-            let z = bin.middle * if bin.control_smaller { down } else { up };
-            score -= taken(&bin.moments, z.ln_1p(), z / (1.0 + z));
+            let control_smaller = bin.place.control_smaller();
+            let z = bin.place.middle() * if control_smaller { down } else { up };
+            slope += bin.sums.slope(control_smaller);
+            score -= taken(&bin.sums.moments, z.ln_1p(), z / (1.0 + z));
         }
-        score
+        slope * delta + score
     }
 
     /// S over a grid, which must always be the same one.
     pub fn scores(&mut self, grid: &Grid, scores: &mut Vec<f64>) {
         let points = grid.deltas.len();
         scores.clear();
-        scores.extend(grid.deltas.iter().map(|delta| self.slope * delta));
-        if self.faint != [0.0; 2] {
+        let slope = self.slope();
+        scores.extend(grid.deltas.iter().map(|delta| slope * delta));
+        let [by_treatment, by_control] = self.faint.map(|it| it.taken);
+        if by_treatment + by_control > 0.0 {
             for (score, delta) in scores.iter_mut().zip(&grid.deltas) {
-                *score -= self.faint[0] * delta.exp_m1() + self.faint[1] * (-delta).exp_m1();
+                *score -= by_treatment * delta.exp_m1() + by_control * (-delta).exp_m1();
             }
         }
         for bin in &mut self.bins {
@@ -163,7 +222,7 @@ impl Likelihood {
             if bin.stale {
                 let (logs, slopes) = bin.tables.split_at(points);
                 for ((sink, log), c) in bin.taken.iter_mut().zip(logs).zip(slopes) {
-                    *sink = taken(&bin.moments, *log, *c);
+                    *sink = taken(&bin.sums.moments, *log, *c);
                 }
                 bin.stale = false;
             }
@@ -174,48 +233,71 @@ impl Likelihood {
     }
 
     /// The δ where S is highest, which may be infinite, or none where no minute
-    /// says anything: the conditional maximum-likelihood estimate of ln r.
-    pub fn estimate(&self) -> Option<f64> {
+    /// says anything: the conditional maximum-likelihood estimate of ln r. It is
+    /// found soonest near `last`, the one before some minutes were added.
+    pub fn estimate(&self, last: Option<Root>) -> Option<Root> {
         // S′ falls from the events of T to minus those of C.
-        let [rising, falling] = self.events;
+        let [rising, falling] = self.events();
+        let beyond = |at: f64| Some(Root { at, slope: 0.0 });
         match (rising > 0.0, falling > 0.0) {
             (true, true) => {}
-            (true, false) => return Some(f64::INFINITY),
-            (false, true) => return Some(f64::NEG_INFINITY),
+            (true, false) => return beyond(f64::INFINITY),
+            (false, true) => return beyond(f64::NEG_INFINITY),
             (false, false) => return None,
         }
+        let derivative = |delta| self.derivative(delta);
+        let last = last.filter(|it| it.at.is_finite() && it.slope < 0.0);
+        if let Some(again) = last.and_then(|last| last.again(derivative)) {
+            return Some(again);
+        }
         let (mut low, mut high) = (-1.0, 1.0);
-        while self.derivative(low) < 0.0 && low > -60.0 {
+        while derivative(low) < 0.0 && low > -60.0 {
             (low, high) = (low * 2.0, low);
         }
-        while self.derivative(high) > 0.0 && high < 60.0 {
+        while derivative(high) > 0.0 && high < 60.0 {
             (low, high) = (high, high * 2.0);
         }
-        Some(super::root::between(low, high, 1e-12, |delta| {
-            self.derivative(delta)
-        }))
+        let at = root::between(low, high, root::NEAR, derivative);
+        let settled = root::settle(at, false, derivative);
+        Some(settled.unwrap_or(Root { at, slope: 0.0 }))
+    }
+
+    /// Events of T and of C, of minutes that say anything.
+    fn events(&self) -> [f64; 2] {
+        let bins = self.bins.iter().map(|bin| &bin.sums.events);
+        let all = bins.chain(self.faint.iter().map(|it| &it.events));
+        all.fold([0.0; 2], |sum, more| [sum[0] + more[0], sum[1] + more[1]])
+    }
+
+    fn slope(&self) -> f64 {
+        let [by_treatment, by_control] = &self.faint;
+        let slope = by_treatment.events[0] - by_control.events[1];
+        self.bins.iter().fold(slope, |slope, bin| {
+            slope + bin.sums.slope(bin.place.control_smaller())
+        })
     }
 
     /// S′(δ).
     fn derivative(&self, delta: f64) -> f64 {
         let (up, down) = (delta.exp_m1(), (-delta).exp_m1());
-        let mut slope = self.slope - self.faint[0] * (up + 1.0) + self.faint[1] * (down + 1.0);
+        let [by_treatment, by_control] = self.faint.map(|it| it.taken);
+        let mut slope = self.slope() - by_treatment * (up + 1.0) + by_control * (down + 1.0);
         for bin in &self.bins {
-            let (w, sign) = if bin.control_smaller {
+            let (w, sign) = if bin.place.control_smaller() {
                 (down, -1.0)
             } else {
                 (up, 1.0)
             };
-            let z = bin.middle * w;
+            let z = bin.place.middle() * w;
             // d/dδ of n·ln(1 + q·(w − 1)) is ± n·q·w/(1 + q·(w − 1)), with
             // q = q₀·(1 + v), and 1/(1 + c·v) = 1 − c·v + c²·v² − …
             let c = z / (1.0 + z);
-            let m = &bin.moments;
+            let m = &bin.sums.moments;
             let series = (0..MOMENTS - 1).rev().fold(0.0, |rest, power| {
                 let last = if power == MOMENTS - 2 { 0.0 } else { c * rest };
                 m[power] + m[power + 1] - last
             });
-            slope -= sign * series * bin.middle * (w + 1.0) / (1.0 + z);
+            slope -= sign * series * bin.place.middle() * (w + 1.0) / (1.0 + z);
         }
         slope
     }
@@ -233,7 +315,7 @@ fn taken(moments: &[f64; MOMENTS], log: f64, c: f64) -> f64 {
 impl Bin {
     fn tabulate(&mut self, grid: &Grid) {
         let w = |delta: f64| {
-            if self.control_smaller {
+            if self.place.control_smaller() {
                 (-delta).exp_m1()
             } else {
                 delta.exp_m1()
@@ -242,7 +324,7 @@ impl Bin {
         let z: Vec<f64> = grid
             .deltas
             .iter()
-            .map(|delta| self.middle * w(*delta))
+            .map(|delta| self.place.middle() * w(*delta))
             .collect();
         self.tables = z.iter().map(|z| z.ln_1p()).collect();
         self.tables.extend(z.iter().map(|z| z / (1.0 + z)));
@@ -268,7 +350,7 @@ mod tests {
             };
             let (treated, other) = (f64::from(index % 7), f64::from(index % 11));
             if treated + other > 0.0 {
-                likelihood.add(p.min(1.0 - p), p > 0.5, treated, treated + other);
+                likelihood.add(p.min(1.0 - p), p > 0.5, treated, other);
                 minutes.push((p, treated, treated + other));
             }
         }
@@ -305,15 +387,15 @@ mod tests {
     #[test]
     fn the_estimate_is_where_the_score_is_highest() {
         let (likelihood, minutes) = sample();
-        let estimate = likelihood.estimate().unwrap();
+        let estimate = likelihood.estimate(None).unwrap().at;
         let best = plain(&minutes, estimate);
         assert!(best >= plain(&minutes, estimate + 1e-4));
         assert!(best >= plain(&minutes, estimate - 1e-4));
         let mut one_sided = Likelihood::new();
-        assert_eq!(one_sided.estimate(), None);
-        one_sided.add(0.5, false, 3.0, 3.0);
-        assert_eq!(one_sided.estimate(), Some(f64::INFINITY));
+        assert_eq!(one_sided.estimate(None), None);
+        one_sided.add(0.5, false, 3.0, 0.0);
+        assert_eq!(one_sided.estimate(None).unwrap().at, f64::INFINITY);
         one_sided.add(0.5, false, 0.0, 1.0);
-        assert!((one_sided.estimate().unwrap() - 3.0f64.ln()).abs() < 1e-10);
+        assert!((one_sided.estimate(None).unwrap().at - 3.0f64.ln()).abs() < 1e-10);
     }
 }

@@ -3,8 +3,10 @@
 //! Two of the four signals have a state of their own: too identical, and dead
 //! branch. The other two (must-differ, equivalent) read confidence sequences.
 
+use std::f64::consts::LN_2;
+
 use super::combined::Ratio;
-use super::logspace::{log_chance_of_a_draw, log_sum_exp};
+use super::logspace::{log_sum_exp, odds_against_a_draw};
 
 /// ln of the evidence at which two series are too identical: a thousand.
 const LOG_THRESHOLD: f64 = 6.907_755_278_982_137;
@@ -21,13 +23,27 @@ const SILENT_MINUTES: u32 = 60;
 /// of x_C = x_T at any share. A bet of κ on "equal" multiplies the capital by
 /// 1 − κ + κ/P or by 1 − κ; the product over all minutes is an e-process, and so
 /// is the mean over κ.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct TooIdentical {
     even: u32,
     equal: u32,
-    /// ln of what the bettors won on equal minutes.
+    /// What the bettors won on equal minutes: ln, and a factor from 1 on, so that
+    /// no minute needs a logarithm.
     won: [f64; 3],
+    factors: [f64; 3],
     first_alarm: Option<u32>,
+}
+
+impl Default for TooIdentical {
+    fn default() -> Self {
+        TooIdentical {
+            even: 0,
+            equal: 0,
+            won: [0.0; 3],
+            factors: [1.0; 3],
+            first_alarm: None,
+        }
+    }
 }
 
 impl TooIdentical {
@@ -47,22 +63,38 @@ impl TooIdentical {
 
     #[cold]
     fn equal(&mut self, minute: u32, events: f64) {
-        let gain = (-log_chance_of_a_draw(events)).exp();
+        let gain = odds_against_a_draw(events);
         self.equal += 1;
-        for (won, bet) in self.won.iter_mut().zip(BETS) {
-            *won += (1.0 - bet + bet * gain).ln();
+        for ((won, factor), bet) in self.won.iter_mut().zip(&mut self.factors).zip(BETS) {
+            *factor *= 1.0 - bet + bet * gain;
+            if *factor > 1e100 {
+                *won += factor.ln();
+                *factor = 1.0;
+            }
         }
-        let enough = self.even >= EVEN_MINUTES;
-        if self.first_alarm.is_none() && enough && self.log_e() >= LOG_THRESHOLD {
+        let enough = self.even >= EVEN_MINUTES && self.first_alarm.is_none();
+        if enough && self.may_alarm() && self.log_e() >= LOG_THRESHOLD {
             self.first_alarm = Some(minute);
         }
+    }
+
+    /// Whether the evidence may be a thousand: none is more than the richest
+    /// bettor has, and ln x is less than (e + 1)·ln 2 for x = m·2^e, 1 ≤ m < 2.
+    fn may_alarm(&self) -> bool {
+        let unequal = f64::from(self.even - self.equal);
+        let exponent = |factor: f64| (factor.to_bits() >> 52) as f64 - 1_022.0;
+        let mut capital = self.won.iter().zip(self.factors).zip(LOST);
+        capital.any(|((won, factor), lost)| {
+            won + exponent(factor) * LN_2 + unequal * lost >= LOG_THRESHOLD
+        })
     }
 
     /// log E of "these are the same events".
     pub fn log_e(&self) -> f64 {
         let unequal = f64::from(self.even - self.equal);
-        let capital = self.won.iter().zip(LOST);
-        log_sum_exp(capital.map(|(won, lost)| won + unequal * lost)) - 3f64.ln()
+        let capital = self.won.iter().zip(self.factors).zip(LOST);
+        let logs = capital.map(|((won, factor), lost)| won + factor.ln() + unequal * lost);
+        log_sum_exp(logs) - 3f64.ln()
     }
 
     /// Minutes that said anything.
@@ -77,11 +109,7 @@ impl TooIdentical {
 }
 
 /// ln(1 − κ) for [`BETS`].
-const LOST: [f64; 3] = [
-    -0.105_360_515_657_826_3,
-    -std::f64::consts::LN_2,
-    -std::f64::consts::LN_10,
-];
+const LOST: [f64; 3] = [-0.105_360_515_657_826_3, -LN_2, -std::f64::consts::LN_10];
 
 /// Does a branch live at all?
 #[derive(Clone, Copy, Debug, Default)]

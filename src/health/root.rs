@@ -58,6 +58,69 @@ pub fn between(low: f64, high: f64, tolerance: f64, mut f: impl FnMut(f64) -> f6
     0.5 * (low + high)
 }
 
+/// Roots are settled between neighbouring multiples of this.
+const CELL: f64 = 1.0 / (1 << 18) as f64;
+
+/// How near [`settle`] has to be told where a root is.
+pub const NEAR: f64 = CELL / 8.0;
+
+/// Cells that [`settle`] goes at most.
+const FAR: f64 = 8_192.0;
+
+/// Where a root is, and how steep the function is there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Root {
+    pub at: f64,
+    pub slope: f64,
+}
+
+/// The root near a guess: where the line through the two multiples of 2⁻¹⁸
+/// around it is zero. That is the same to the last bit whatever the guess, so
+/// that one who knows where the root was a minute ago finds the same as one who
+/// does not; and it is off by the function's bend over 2⁻¹⁸ alone, some 10⁻¹². None
+/// where no root of this direction is found.
+pub fn settle(guess: f64, rising: bool, mut f: impl FnMut(f64) -> f64) -> Option<Root> {
+    let first = (guess / CELL).floor();
+    let mut cell = first;
+    let (mut low, mut high) = (f(cell * CELL), f((cell + 1.0) * CELL));
+    for _ in 0..16 {
+        let slope = (high - low) / CELL;
+        if (low < 0.0) != (high < 0.0) {
+            let at = cell * CELL + CELL * (low / (low - high));
+            return ((slope > 0.0) == rising).then_some(Root { at, slope });
+        }
+        // Only whether a value is below zero counts: zero is above.
+        let rightward = (low < 0.0) == rising;
+        let steps = -(low / slope / CELL);
+        let steps = if rightward {
+            steps.floor().max(1.0)
+        } else {
+            steps.floor().min(-1.0)
+        };
+        let next = cell + steps;
+        if !((next - first).abs() <= FAR) {
+            return None;
+        }
+        (low, high) = match next - cell {
+            1.0 => (high, f((next + 1.0) * CELL)),
+            -1.0 => (f(next * CELL), low),
+            _ => (f(next * CELL), f((next + 1.0) * CELL)),
+        };
+        cell = next;
+    }
+    None
+}
+
+impl Root {
+    /// Where it is now that the function changed a little; mostly three
+    /// evaluations.
+    pub fn again(self, mut f: impl FnMut(f64) -> f64) -> Option<Root> {
+        let guess = self.at - f(self.at) / self.slope;
+        let near = (guess - self.at).abs() <= FAR * CELL;
+        near.then(|| settle(guess, self.slope > 0.0, f)).flatten()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +134,35 @@ mod tests {
         assert_eq!(between(0.0, 1.0, 1e-9, |x| x), 0.0);
         let step = between(0.0, 1.0, 1e-9, |x| if x < 0.3 { -1.0 } else { 1e30 });
         assert!((step - 0.3).abs() < 1e-8);
+    }
+
+    #[test]
+    fn a_root_is_the_same_whatever_the_guess() {
+        for moved in [0.0, 1e-12, 1e-7, -1e-4, 1e-3, -0.02, 0.25] {
+            let parabola = |x: f64| 800.0 * (x - moved) * (x - moved) - 3.0;
+            let width = (3.0f64 / 800.0).sqrt();
+            for side in [-1.0, 1.0] {
+                let true_root = moved + side * width;
+                let found = settle(true_root, side > 0.0, parabola).unwrap();
+                assert!((found.at - true_root).abs() < 1e-10, "{moved} {}", found.at);
+                for off in [-1e-3, -1e-5, -1e-9, 1e-12, 4e-6, 1e-4, 2e-3] {
+                    let guessed = settle(true_root + off, side > 0.0, parabola);
+                    assert_eq!(guessed, Some(found), "{moved} {off}");
+                }
+                let before = Root {
+                    at: side * width,
+                    slope: side * 1_600.0 * width,
+                };
+                if moved.abs() <= 1e-3 {
+                    assert_eq!(before.again(parabola), Some(found));
+                }
+            }
+        }
+        assert_eq!(settle(0.0, true, |_| 1.0), None);
+        assert_eq!(settle(0.0, true, |_| f64::NAN), None);
+        assert_eq!(settle(0.3, false, |x| x - 0.3), None, "the other direction");
+        let edge = settle(0.5, true, |x| x - 0.5).unwrap();
+        assert_eq!(edge.at, 0.5);
     }
 
     #[test]

@@ -5,11 +5,10 @@
 //! at every minute: the chance that it ever leaves out the true ratio is at
 //! most α.
 
+use super::root::{self, Root};
+
 /// ln of the largest ratio looked at, a million; a bound beyond it is none.
 pub const FARTHEST: f64 = 13.815_510_557_964_274;
-
-/// Precision of a bound, in ln r.
-const TOLERANCE: f64 = 1e-10;
 
 /// The ends of the set around `estimate` (or around `second`, a second
 /// estimate, should the first itself be spoken against) where `apart`, the
@@ -22,7 +21,7 @@ pub fn around(
     width: f64,
     limit: f64,
     mut apart: impl FnMut(f64) -> f64,
-) -> (Option<f64>, Option<f64>) {
+) -> (Option<Root>, Option<Root>) {
     let over = |delta: f64, apart: &mut dyn FnMut(f64) -> f64| apart(delta) - limit;
     let estimate = estimate.clamp(-FARTHEST, FARTHEST);
     let mut start = estimate;
@@ -45,11 +44,11 @@ pub fn around(
                 return None;
             }
             if over(next, &mut apart) >= 0.0 {
-                let root =
-                    super::root::between(inside.min(next), inside.max(next), TOLERANCE, |delta| {
-                        over(delta, &mut apart)
-                    });
-                return Some(root);
+                let mut over = |delta| over(delta, &mut apart);
+                let (low, high) = (inside.min(next), inside.max(next));
+                let at = root::between(low, high, root::NEAR, &mut over);
+                let settled = root::settle(at, side > 0.0, over);
+                return Some(settled.unwrap_or(Root { at, slope: 0.0 }));
             }
             (inside, step) = (next, step * 1.6);
         }
@@ -57,9 +56,61 @@ pub fn around(
     (end(-1.0), end(1.0))
 }
 
+/// Both ends found at the last look: those of the next are near.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ends {
+    limit: f64,
+    lower: Root,
+    upper: Root,
+}
+
+impl Ends {
+    /// Of a look at which both were reached.
+    pub fn of((lower, upper): (Option<Root>, Option<Root>), limit: f64) -> Option<Self> {
+        let (lower, upper) = (lower?, upper?);
+        (lower.slope < 0.0 && upper.slope > 0.0).then_some(Ends {
+            limit,
+            lower,
+            upper,
+        })
+    }
+
+    /// What [`around`] finds now, to the last bit, where that is not far. None
+    /// where it may be.
+    pub fn again(
+        self,
+        estimate: f64,
+        limit: f64,
+        mut apart: impl FnMut(f64) -> f64,
+    ) -> Option<(Option<Root>, Option<Root>)> {
+        if limit != self.limit || apart(estimate) >= limit {
+            return None;
+        }
+        let mut moved = |root: Root| root.again(|delta| apart(delta) - limit);
+        let (lower, upper) = (moved(self.lower)?, moved(self.upper)?);
+        let within = lower.at < estimate && estimate < upper.at;
+        within.then_some((Some(lower), Some(upper)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ends_that_moved_a_little_are_the_same_as_found_anew() {
+        let at = |center: f64| move |delta: f64| 50.0 * (delta - center) * (delta - center);
+        let ends = Ends::of(around(0.1, None, 0.02, 3.0, at(0.1)), 3.0).unwrap();
+        for center in [0.1, 0.100_001, 0.1003, 0.09] {
+            let again = ends.again(center, 3.0, at(center));
+            let anew = around(center, None, 0.02, 3.0, at(center));
+            assert_eq!(again, Some(anew));
+        }
+        assert_eq!(ends.again(0.1, 4.0, at(0.1)), None, "another level");
+        assert_eq!(ends.again(0.9, 3.0, at(0.9)), None, "far away");
+        assert_eq!(ends.again(0.1, 3.0, |_| 5.0), None);
+        assert_eq!(Ends::of((None, None), 3.0), None);
+    }
 
     #[test]
     fn ends_of_a_parabola() {
@@ -67,15 +118,15 @@ mod tests {
             50.0 * (delta - 0.1) * (delta - 0.1)
         });
         let half_width = (3.0f64 / 50.0).sqrt();
-        assert!((lower.unwrap() - (0.1 - half_width)).abs() < 1e-9);
-        assert!((upper.unwrap() - (0.1 + half_width)).abs() < 1e-9);
+        assert!((lower.unwrap().at - (0.1 - half_width)).abs() < 1e-9);
+        assert!((upper.unwrap().at - (0.1 + half_width)).abs() < 1e-9);
     }
 
     #[test]
     fn a_bound_that_is_not_reached_is_none() {
         assert_eq!(around(0.0, None, 0.02, 3.0, |_| 0.0), (None, None));
         let (lower, upper) = around(f64::INFINITY, None, 0.02, 3.0, |delta| 2.0 - delta);
-        assert!((lower.unwrap() + 1.0).abs() < 1e-9);
+        assert!((lower.unwrap().at + 1.0).abs() < 1e-9);
         assert_eq!(upper, None);
         assert_eq!(around(0.0, Some(1.0), 0.02, 3.0, |_| 5.0), (None, None));
     }

@@ -1,6 +1,7 @@
 //! Reading: from what is asked, over what can be left unread, to a table.
 
 mod accumulate;
+mod column;
 mod execute;
 mod fold;
 mod gather;
@@ -18,6 +19,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use column::Units;
 pub use point::{Cells, StoredSeries};
 pub use request::{Aggregate, Every, GroupBy, Query};
 pub use result::{Axis, Group, Held, Row, Table, Value, Values};

@@ -14,7 +14,7 @@ use crate::query::request::Aggregate;
 use crate::query::result::Value;
 use crate::query::scan::{self, Scratch, Task};
 use crate::query::source::{Stored, kept_block};
-use crate::storage::segment::Block;
+use crate::storage::segment::{Block, Segment};
 
 /// A series of a [`Snapshot`], looked up once. Made by [`Snapshot::find`].
 ///
@@ -179,9 +179,32 @@ impl StoredSeries<'_> {
         scan::read(self.snapshot, stored, self.recent, &task, scratch, run)
     }
 
+    /// Where it lies, by bucket, then age.
+    pub(super) fn stored(&self) -> &[Found] {
+        &self.stored
+    }
+
+    /// Its cells in memtables, ascending.
+    pub(super) fn collect(&self, window: &Window, cells: &mut Vec<(u32, i128)>) -> Result<()> {
+        self.recent.map_or(Ok(()), |id| {
+            let minutes = scan::recent_span(self.snapshot, id, window);
+            scan::collect(self.snapshot, id, minutes, self.kind, cells)
+        })
+    }
+
+    /// The first minute that is retained.
+    pub(super) fn floor(&self) -> u32 {
+        self.snapshot.state.floor
+    }
+
+    pub(super) fn segment(&self, found: &Found) -> Option<&Segment> {
+        let segment = self.snapshot.state.segments.get(found.source as usize)?;
+        Some(segment)
+    }
+
     /// # Errors
     /// Where cells of these minutes can not be read or are lost.
-    fn check(&self, minutes: &Range<u32>) -> Result<()> {
+    pub(super) fn check(&self, minutes: &Range<u32>) -> Result<()> {
         let lost =
             |(lost, _): &&(Range<u32>, Error)| lost.start < minutes.end && minutes.start < lost.end;
         if let Some((_, error)) = self.lost.iter().find(lost) {
@@ -191,7 +214,7 @@ impl StoredSeries<'_> {
     }
 
     /// The time bucket of a source.
-    fn bucket(&self, index: usize) -> u32 {
+    pub(super) fn bucket(&self, index: usize) -> u32 {
         let segments = &self.snapshot.state.segments;
         let segment = segments.get(self.stored[index].source as usize);
         segment.map_or(u32::MAX, |segment| segment.meta().bucket)

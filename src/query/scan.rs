@@ -136,7 +136,7 @@ pub fn read<'a>(
 }
 
 /// The minutes of the window in which a series may have cells in memtables.
-fn recent_span(snapshot: &Snapshot, id: u32, window: &Window) -> Range<u32> {
+pub fn recent_span(snapshot: &Snapshot, id: u32, window: &Window) -> Range<u32> {
     let spans = snapshot
         .memtables()
         .filter_map(|memtable| memtable.series_span(id));
@@ -145,7 +145,10 @@ fn recent_span(snapshot: &Snapshot, id: u32, window: &Window) -> Range<u32> {
 }
 
 /// The cells of a series in all memtables, ascending.
-fn collect(
+///
+/// # Errors
+/// A cell beyond 128 bits.
+pub fn collect(
     snapshot: &Snapshot,
     id: u32,
     minutes: Range<u32>,

@@ -73,6 +73,8 @@ fn a_flipped_bit_costs_the_queries_that_need_it() {
             let series = snapshot.find(&key).unwrap().unwrap();
             let read = series.read(minute(BASE)..minute(BASE + 1_000), &mut cells);
             assert_eq!(read.is_err(), found.is_err(), "flip at {at}");
+            let column = series.column(minute(BASE)..minute(BASE + 1_000));
+            assert_eq!(column.is_err(), found.is_err(), "flip at {at}");
             match found {
                 Ok(table) => {
                     assert_eq!(table.len(), 700);
