@@ -51,14 +51,27 @@ impl TooIdentical {
     #[inline]
     pub fn add(&mut self, minute: u32, treatment: f64, control: f64) {
         let events = treatment + control;
-        let half = 0.5 * events;
-        // Beyond 2^53 a double no longer tells odd from even. No branch here: half
-        // of all minutes are odd, at random.
-        let even = half == (half as i64) as f64 && events < 9e15;
-        self.even += u32::from(even & (events > 0.0));
-        if treatment == control && even && events > 0.0 {
+        self.even += is_even(events);
+        if treatment == control && events > 0.0 && is_even(events) == 1 {
             self.equal(minute, events);
         }
+    }
+
+    /// [`TooIdentical::add`] of the minutes from `start` on: what is even is
+    /// counted many at a time, and only where counts are equal is stopped.
+    pub fn add_run(&mut self, start: u32, treatment: &[f64], control: &[f64]) {
+        let mut from = 0;
+        for at in 0..treatment.len() {
+            let events = 2.0 * treatment[at];
+            if treatment[at] == control[at] && events > 0.0 {
+                self.even += count_even(&treatment[from..=at], &control[from..=at]);
+                from = at + 1;
+                if is_even(events) == 1 {
+                    self.equal(start + at as u32, events);
+                }
+            }
+        }
+        self.even += count_even(&treatment[from..], &control[from..]);
     }
 
     #[cold]
@@ -106,6 +119,24 @@ impl TooIdentical {
     pub fn first_alarm(&self) -> Option<u32> {
         self.first_alarm
     }
+}
+
+/// 1 for an even, positive number of events. Beyond 2^53 a double no longer
+/// tells odd from even. No branch here: half of all minutes are odd, at random.
+#[inline(always)]
+fn is_even(events: f64) -> u32 {
+    let half = 0.5 * events;
+    // From 2^52 on doubles are whole: adding that rounds.
+    let whole = (half + TWO_52) - TWO_52 == half;
+    u32::from(whole & (events > 0.0) & (events < 9e15))
+}
+
+const TWO_52: f64 = (1_u64 << 52) as f64;
+
+fn count_even(treatment: &[f64], control: &[f64]) -> u32 {
+    let rows = treatment.iter().zip(control);
+    rows.map(|(treatment, control)| is_even(treatment + control))
+        .sum()
 }
 
 /// ln(1 − κ) for [`BETS`].

@@ -170,10 +170,7 @@ impl Pair {
         let [treated, control] = events;
         let all = 0..treated.len();
         if let Some(identical) = &mut self.identical {
-            let rows = treated.iter().zip(control);
-            for (minute, (treated, control)) in (exposures.start..).zip(rows) {
-                identical.add(minute, *treated, *control);
-            }
+            identical.add_run(exposures.start, treated, control);
         }
         let mut from = 0;
         if let Some(differs) = &mut self.differs {
