@@ -95,7 +95,8 @@ fn blocks(minutes: &[(Arm, Arm)], margin: f64) -> Vec<f64> {
         let terms: Vec<f64> = (0..8)
             .map(|bettor| {
                 let lambda = 2f64.powi(bettor - 7) / spread;
-                let gain = |d: &f64| (2.0 / (1.0 + (-2.0 * lambda * d).exp())).ln();
+                // Nobody loses more than all but 10⁻¹⁰⁰ of what is left.
+                let gain = |d: &f64| (2.0 / (1.0 + (-2.0 * lambda * d).exp())).max(2e-100).ln();
                 differences.iter().map(gain).sum::<f64>() + (weight(bettor) / total).ln()
             })
             .collect();

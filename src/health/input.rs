@@ -114,9 +114,12 @@ impl Column {
         let minutes = &rest[..count];
         match &self.units {
             Units::Ints(values) => {
-                scatter(minutes, &values[cursor..], start, dense, |it| {
-                    it.max(0) as f64
-                });
+                let values = &values[cursor..cursor + count];
+                if values.iter().fold(0, |all, value| all | *value as u64) >> 52 == 0 {
+                    scatter(minutes, values, start, dense, small);
+                } else {
+                    scatter(minutes, values, start, dense, |it| it.max(0) as f64);
+                }
             }
             Units::Wides(values) => {
                 scatter(minutes, &values[cursor..], start, dense, |it| {
@@ -146,6 +149,14 @@ fn sum(values: &[i64]) -> i128 {
         values.iter().map(|value| i128::from(*value)).sum()
     }
 }
+
+/// A value from 0 to 2^52 as a double, without the conversion that processors
+/// have no vector instruction for: it is the mantissa of one from 2^52 on.
+fn small(value: i64) -> f64 {
+    f64::from_bits(value as u64 | TWO_52.to_bits()) - TWO_52
+}
+
+const TWO_52: f64 = (1_u64 << 52) as f64;
 
 fn scatter<T: Copy>(
     minutes: &[u32],
@@ -269,6 +280,16 @@ mod tests {
         assert_eq!(column.scatter(0, 2, &mut dense), 2);
         assert_eq!(dense, [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
         assert_eq!(column.scatter(2, 8, &mut dense), 3);
+        let most = (1 << 52) - 1;
+        for (units, expected) in [
+            (vec![0, 7, most], [0.0, 7.0, most as f64]),
+            (vec![-3, 7, 1 << 60], [0.0, 7.0, (1_u64 << 60) as f64]),
+        ] {
+            let column = Column::new(vec![2, 3, 5], Units::Ints(units)).unwrap();
+            let mut dense = [0.0; 4];
+            assert_eq!(column.scatter(0, 2, &mut dense), 3);
+            assert_eq!(dense, [expected[0], expected[1], 0.0, expected[2]]);
+        }
     }
 
     #[test]

@@ -9,6 +9,17 @@ pub const MINUTES: u32 = 60;
 #[derive(Clone, Debug, Default)]
 pub struct Recent {
     cells: VecDeque<(u32, i128)>,
+    /// Their sum, unless it left 128 bits once.
+    total: Total,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Total(Option<i128>);
+
+impl Default for Total {
+    fn default() -> Self {
+        Total(Some(0))
+    }
 }
 
 impl Recent {
@@ -18,19 +29,27 @@ impl Recent {
             Some((last, sum)) if *last == minute => *sum = sum.saturating_add(units),
             _ => self.cells.push_back((minute, units)),
         }
-        while self
-            .cells
-            .front()
-            .is_some_and(|(at, _)| at + MINUTES <= minute)
+        self.total.0 = self.total.0.and_then(|sum| sum.checked_add(units));
+        while let Some((at, units)) = self.cells.front()
+            && at + MINUTES <= minute
         {
+            self.total.0 = self.total.0.and_then(|sum| sum.checked_sub(*units));
             self.cells.pop_front();
         }
     }
 
     /// The sum of the hour before `end`.
     pub fn sum(&self, end: u32) -> i128 {
-        let cells = self.cells.iter().filter(|(at, _)| at + MINUTES >= end);
-        cells.fold(0, |sum, (_, units)| sum.saturating_add(*units))
+        let add = |sum: i128, (_, units): &(u32, i128)| sum.saturating_add(*units);
+        let gone = self.cells.iter().take_while(|(at, _)| at + MINUTES < end);
+        let gone = gone.fold(0, add);
+        match self.total.0.and_then(|sum| sum.checked_sub(gone)) {
+            Some(sum) => sum,
+            None => {
+                let cells = self.cells.iter().filter(|(at, _)| at + MINUTES >= end);
+                cells.fold(0, add)
+            }
+        }
     }
 }
 
@@ -49,5 +68,10 @@ mod tests {
         assert_eq!(recent.sum(230), 60);
         assert_eq!(recent.sum(1_000), 0);
         assert!(recent.cells.len() <= 60);
+        recent.add(200, i128::MAX);
+        recent.add(201, 5);
+        assert_eq!(recent.sum(202), i128::MAX);
+        recent.add(400, 7);
+        assert_eq!(recent.sum(400), 7);
     }
 }
