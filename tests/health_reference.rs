@@ -170,9 +170,8 @@ fn every_look_agrees_with_the_definition() {
 
 /// As [`release`], with bursts, hours without exposure of one arm, hours without
 /// anything, and now and then counts up to 10¹⁵.
-fn wild(random: &mut Random, minutes: usize) -> Vec<(Arm, Arm)> {
+fn wild(random: &mut Random, minutes: usize, huge: bool) -> Vec<(Arm, Arm)> {
     let mut rows = release(random, minutes);
-    let huge = random.below(3) == 0;
     let sparse = random.below(3) == 0;
     let mut at = 0;
     while at < minutes {
@@ -239,7 +238,10 @@ fn columns_agree_with_the_definition_and_with_single_minutes() {
     let mut random = Random::new(31);
     let mut alarms = 0;
     for round in 0..80 {
-        let rows = wild(&mut random, 900);
+        // Beside counts of 10¹⁵ the plain sums lose what is small: such rows are
+        // held to single minutes alone.
+        let huge = round % 3 == 0;
+        let rows = wild(&mut random, 900, huge);
         // The definition cuts at hours counted from its first minute.
         let start = 29_460_960 + 60 * random.below(24) as u32;
         let halves = tempered(&rows, 1.0).into_iter().zip(blocks(&rows, 1.0));
@@ -251,17 +253,20 @@ fn columns_agree_with_the_definition_and_with_single_minutes() {
         let found = &report.branches[1].metrics[0];
         let alarm = found.first_alarm.map(|at| (at.get() - start) as usize);
         let last = plain[plain.len() - 1];
-        if let Some(log_e) = found.log_e {
+        if let Some(log_e) = found.log_e.filter(|_| !huge) {
             assert_eq!(alarm, first, "round {round}");
             let off = (log_e - last).abs() / last.abs().max(1.0);
             assert!(off < 1e-8, "round {round}: {log_e} {last}");
         }
-        alarms += usize::from(first.is_some());
+        alarms += usize::from(alarm.is_some());
         let mut test = Comparison::new(Settings::default());
         for (at, (treatment, control)) in (start..).zip(&rows) {
             test.add(at, *treatment, *control);
         }
         test.pass(start + rows.len() as u32);
+        if found.log_e.is_some() {
+            assert_eq!(found.first_alarm.map(Minute::get), test.first_alarm());
+        }
         assert_eq!(
             found.log_e.unwrap_or(test.evidence().worse),
             test.evidence().worse
