@@ -98,7 +98,8 @@ pub fn settle(guess: f64, rising: bool, mut f: impl FnMut(f64) -> f64) -> Option
             steps.floor().min(-1.0)
         };
         let next = cell + steps;
-        if !((next - first).abs() <= FAR) {
+        let far = (next - first).abs();
+        if far > FAR || far.is_nan() {
             return None;
         }
         (low, high) = match next - cell {
