@@ -141,6 +141,13 @@ impl Error {
         }
     }
 
+    /// Whether the system refused a call, so that nothing is known of the bytes;
+    /// that a file is not there is knowledge.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let refused = |source: &std::io::Error| source.kind() != std::io::ErrorKind::NotFound;
+        self.inner.source.as_ref().is_some_and(refused)
+    }
+
     /// What kind of failure this is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

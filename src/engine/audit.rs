@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::audit::{FILE, MAGIC, Override, REASON_BYTES_MAX};
 use crate::limits::NAME_BYTES_MAX;
 use crate::storage::disk::{Disk, DiskFile, Open};
+use crate::storage::planted::{Bug, planted};
 
 /// The file whose lock orders appends.
 pub const LOCK: &str = "audit.lock";
@@ -38,35 +39,79 @@ pub fn append(disk: &dyn Disk, record: &Override) -> Result<()> {
             .in_file(FILE)
             .help("an override that can not be recorded is refused")
     };
-    let mut guard = None;
+    let _guard = lock(disk)?;
+    // A record that a crash cut short was never answered for: it makes room.
+    let known = match disk.open(FILE, Open::Write) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        opened => {
+            let file = opened.map_err(fail)?;
+            let end = scan(&contents(&*file).map_err(fail)?).end;
+            Some((file, end))
+        }
+    };
+    let (file, end) = match known {
+        Some((file, end)) if end > 0 => {
+            file.set_len(end).map_err(fail)?;
+            (file, end)
+        }
+        // Nobody knows whether a name without a record behind it is durable: who
+        // made it may have died, or failed, before the directory was synced.
+        known => {
+            if known.is_some() {
+                disk.remove(FILE).map_err(fail)?;
+            }
+            let file = disk.open(FILE, Open::Create).map_err(fail)?;
+            disk.sync_dir().map_err(fail)?;
+            (file, 0)
+        }
+    };
+    let written = file.write_at(end, &record.encode());
+    let written = written.and_then(|()| match planted(Bug::OverrideNotSynced) {
+        true => Ok(()),
+        false => file.sync(),
+    });
+    if written.is_err() {
+        // A torn record would hide those after it. And one whose sync failed
+        // still reads well, but may never get to the medium: what is appended
+        // behind it would have a hole before it after a power cut.
+        let _ = file.set_len(end);
+    }
+    written.map_err(fail)
+}
+
+/// Waits for whoever is appending.
+fn lock(disk: &dyn Disk) -> Result<Box<dyn Send + Sync>> {
     for _ in 0..PATIENCE {
-        guard = disk.lock(LOCK, true).map_err(fail)?;
-        if guard.is_some() {
-            break;
+        let guard = disk.lock(LOCK, true).map_err(|error| {
+            Error::io("locking the audit log", error)
+                .in_file(FILE)
+                .help("an override that can not be recorded is refused")
+        })?;
+        if let Some(guard) = guard {
+            return Ok(guard);
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    let Some(_guard) = guard else {
-        return Err(Error::new(ErrorKind::Locked, "the audit log is being written").in_file(FILE));
-    };
-    let file = match disk.open(FILE, Open::Write) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let file = disk.open(FILE, Open::Create).map_err(fail)?;
-            disk.sync_dir().map_err(fail)?;
-            file
-        }
-        opened => opened.map_err(fail)?,
-    };
-    // A record that a crash cut short was never answered for: it makes room.
-    let end = scan(&contents(&*file).map_err(fail)?).end;
-    file.set_len(end).map_err(fail)?;
-    let written = file.write_at(end, &record.encode());
-    if written.is_err() {
-        // A torn record would hide those after it.
-        let _ = file.set_len(end);
+    Err(Error::new(ErrorKind::Locked, "the audit log is being written").in_file(FILE))
+}
+
+/// Where an audit log is written anew.
+pub const TEMPORARY: &str = "audit.tmp";
+
+/// Writes the audit log anew from its sound records.
+pub fn mend(disk: &dyn Disk) -> Result<()> {
+    let fail = |error| Error::io("mending the audit log", error).in_file(FILE);
+    let _guard = lock(disk)?;
+    let records = read(disk)?.records;
+    match disk.remove(TEMPORARY) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
+        _ => {}
     }
-    written.map_err(fail)?;
-    file.sync().map_err(fail)
+    let file = disk.open(TEMPORARY, Open::Create).map_err(fail)?;
+    let bytes: Vec<u8> = records.iter().flat_map(Override::encode).collect();
+    let written = file.write_at(0, &bytes).and_then(|()| file.sync());
+    let renamed = written.and_then(|()| disk.rename(TEMPORARY, FILE));
+    renamed.and_then(|()| disk.sync_dir()).map_err(fail)
 }
 
 /// What an audit log holds.
@@ -92,7 +137,8 @@ pub fn read(disk: &dyn Disk) -> Result<Scan> {
     }
 }
 
-fn contents(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
+/// The bytes of an audit log.
+pub fn contents(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
     let length = file.len()?;
     if length > BYTES_MAX {
         return Err(io::Error::other(

@@ -1,10 +1,12 @@
 //! A copy of a live store that is exactly one state of it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::engine::audit::contents;
 use crate::engine::flush::{Target, write_segments};
 use crate::engine::memtable::Memtable;
-use crate::engine::open::is_blank;
+use crate::engine::open::{is_blank, refuse_public};
 use crate::engine::state::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::audit;
@@ -37,6 +39,7 @@ pub fn backup(
 ) -> Result<Backup> {
     let target = RealDisk::create(path)
         .map_err(|error| Error::io(format!("creating {}", path.display()), error))?;
+    refuse_public(&target)?;
     backup_to(source, store_id, snapshot, &target)
 }
 
@@ -67,7 +70,7 @@ pub fn backup_to(
                 .in_file(segment.file_name())
                 .help("run `hotstove repair` before a backup"));
         }
-        write_file(target, segment.file_name(), bytes)?;
+        write_file(target, segment.file_name(), bytes, true)?;
         metas.push(*segment.meta());
     }
     let mut next_segment = metas.iter().map(|meta| meta.id + 1).max().unwrap_or(1);
@@ -87,6 +90,7 @@ pub fn backup_to(
             store_id,
             next_segment: &mut next_segment,
             sequences: (first.min(last), last),
+            in_segments: &BTreeMap::new(),
             floor: state.floor,
         };
         metas.extend(write_segments(memtable, &snapshot.series, into)?);
@@ -109,10 +113,13 @@ pub fn backup_to(
         floor: state.floor,
         sealed: None,
         sources: match planted(Bug::BackupWithoutOffsets) {
-            true => std::collections::BTreeMap::new(),
+            true => BTreeMap::new(),
             false => (*state.sources).clone(),
         },
-        catalogue: (*state.catalogue).clone(),
+        catalogue: match planted(Bug::BackupWithoutDefinitions) {
+            true => crate::model::Catalogue::default(),
+            false => (*state.catalogue).clone(),
+        },
         segments: metas,
     };
     commit(target, &manifest).map_err(|error| match error {
@@ -132,15 +139,18 @@ fn copy_audit(source: &dyn Disk, target: &dyn Disk) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(fail(error)),
     };
-    let mut bytes = vec![0; file.len().map_err(fail)? as usize];
-    file.read_at(0, &mut bytes).map_err(fail)?;
-    write_file(target, audit::FILE, &bytes)
+    let bytes = contents(&*file).map_err(fail)?;
+    write_file(target, audit::FILE, &bytes, false)
 }
 
-fn write_file(target: &dyn Disk, name: &str, bytes: &[u8]) -> Result<()> {
+fn write_file(target: &dyn Disk, name: &str, bytes: &[u8], sealed: bool) -> Result<()> {
     let fail = |error| Error::io("writing the backup", error).in_file(name);
     let file = target.open(name, Open::Create).map_err(fail)?;
     file.write_at(0, bytes).map_err(fail)?;
+    if sealed {
+        // Some file systems know no rights: the file is as good without.
+        let _ = file.seal();
+    }
     if planted(Bug::BackupNotSynced) {
         return Ok(());
     }

@@ -26,6 +26,9 @@ pub struct Target<'a> {
     pub next_segment: &'a mut u64,
     /// The first and last commit in the memtable.
     pub sequences: (u64, u64),
+    /// Of some buckets, the last commit that other segments hold already: the
+    /// memtable has none of it.
+    pub in_segments: &'a BTreeMap<u32, u64>,
     /// Minutes before this one are left out.
     pub floor: u32,
 }
@@ -62,6 +65,11 @@ pub fn write_segments(
     for (bucket, members) in buckets {
         let id = *target.next_segment;
         *target.next_segment += 1;
+        let (first, last) = target.sequences;
+        let first = target
+            .in_segments
+            .get(&bucket)
+            .map_or(first, |held| first.max(held + 1));
         let mut keys = members.iter().map(|(_, info)| &info.key);
         let keys: &mut dyn Iterator<Item = &SeriesKey> = &mut keys;
         let mut writer = SegmentWriter::create(
@@ -69,7 +77,7 @@ pub fn write_segments(
             target.store_id,
             id,
             bucket,
-            target.sequences,
+            (first.min(last), last),
             keys,
         )?;
         let mut merge = DayMerge::default();
@@ -182,6 +190,7 @@ impl Core {
             store_id: self.store_id,
             next_segment: &mut next_segment,
             sequences: (first_sequence.min(frozen.sequence), frozen.sequence),
+            in_segments: &BTreeMap::new(),
             floor,
         };
         let mut unnamed = Unnamed::new(&*self.disk);

@@ -1,6 +1,6 @@
 //! What a store consists of, for people and for monitoring.
 
-use crate::engine::open::LOCK;
+use crate::engine::open::{LOCK, is_temporary};
 use crate::engine::state::Snapshot;
 use crate::error::{Error, Result};
 use crate::format::manifest::{self, Manifest, SourceState};
@@ -159,14 +159,7 @@ pub fn inspect(
             {
                 continue;
             }
-            _ if name == manifest::TEMPORARY => &mut inspection.obsolete,
-            _ if name
-                .strip_suffix(".tmp")
-                .and_then(segment::file_id)
-                .is_some() =>
-            {
-                &mut inspection.obsolete
-            }
+            _ if is_temporary(&name) => &mut inspection.obsolete,
             _ => &mut inspection.unknown,
         };
         let bytes = disk

@@ -6,17 +6,21 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use crate::engine::audit;
 use crate::engine::core::{Core, Log, Publisher, Work};
 use crate::engine::options::Options;
-use crate::engine::recovery::{End, load_manifest, not_a_store, open_segments, replay};
+use crate::engine::recovery::{
+    End, load_manifest, not_a_store, open_segments, replay, successor_says,
+};
 use crate::engine::series::SeriesTable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::{FILE, Manifest, TEMPORARY};
 use crate::format::wal::Header;
-use crate::format::{published, wal};
-use crate::storage::disk::Disk;
+use crate::format::{header, published, wal};
+use crate::storage::disk::{Disk, Open};
 use crate::storage::manifest::{CommitError, commit};
 use crate::storage::planted::{Bug, planted};
+use crate::storage::real_disk::RealDisk;
 use crate::storage::segment;
 use crate::storage::wal::WalWriter;
 
@@ -46,6 +50,20 @@ pub struct Recovered {
 /// A number nobody else has drawn: hash keys are random in every process.
 fn draw() -> u64 {
     RandomState::new().hash_one(std::process::id()).max(1)
+}
+
+/// Refuses to write where anybody may: files could be put in the place of ours,
+/// or taken away under us.
+pub fn refuse_public(disk: &RealDisk) -> Result<()> {
+    let public = disk
+        .is_public()
+        .map_err(|error| Error::io(format!("looking at {}", disk.describe()), error))?;
+    if !public {
+        return Ok(());
+    }
+    let what = format!("anybody may write to the directory {}", disk.describe());
+    Err(Error::invalid(what)
+        .help("take that right away with `chmod o-w`, or choose a directory of your own"))
 }
 
 pub fn take_lock(disk: &dyn Disk) -> Result<Box<dyn Send + Sync>> {
@@ -101,6 +119,48 @@ pub fn is_blank(disk: &dyn Disk) -> Result<bool> {
     }))
 }
 
+/// Removes what no manifest that may stand has ever named: half-written files,
+/// and the segments of a flush or merge that died. It comes before anything
+/// that needs room; and before a commit gets the number of one that such a
+/// segment holds and a power cut took from the log. The next log's making is
+/// what makes it durable.
+fn remove_unnamed(disk: &dyn Disk, names: &[String], manifest: &Manifest) {
+    for name in names {
+        let unnamed = match segment::file_id(name) {
+            Some(id) => {
+                id >= manifest.next_segment && store_of(disk, name) == Some(manifest.store_id)
+            }
+            None => is_temporary(name),
+        };
+        if unnamed {
+            // What can not be removed now is replaced or removed later.
+            let _ = disk.remove(name);
+        }
+    }
+}
+
+/// Whether a file is one that was being written when its process died.
+pub fn is_temporary(name: &str) -> bool {
+    let segment = name.strip_suffix(".tmp").and_then(segment::file_id);
+    segment.is_some() || [TEMPORARY, audit::TEMPORARY].contains(&name)
+}
+
+/// The store that a segment or log says it belongs to. What strayed in from
+/// another one is not ours to remove.
+fn store_of(disk: &dyn Disk, name: &str) -> Option<u64> {
+    let mut bytes = [0; wal::HEADER_BYTES];
+    let file = disk.open(name, Open::Read).ok()?;
+    file.read_at(0, &mut bytes).ok()?;
+    match wal::file_id(name) {
+        Some(id) => wal::Header::decode(&bytes, id)
+            .ok()
+            .map(|header| header.store_id),
+        None => header::Header::decode(&bytes)
+            .ok()
+            .map(|header| header.identity.store_id),
+    }
+}
+
 /// Opens a store for writing.
 pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recovered)> {
     let names = disk
@@ -138,28 +198,37 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
                 .help("readers still open the store; `hotstove repair` keeps every good frame"),
         );
     }
+    remove_unnamed(&*disk, &names, &manifest);
     let recovered = Recovered {
         batches: findings.frames,
         torn_bytes: findings.torn_bytes,
         warnings,
     };
     let state = replayed.state;
-    let last = replayed.last.unwrap_or((manifest.first_wal - 1, 0));
+    let mut last = replayed.last.unwrap_or((manifest.first_wal - 1, 0));
     // After anything but a clean close nobody knows what of the last log is on
     // the medium, a sync now says nothing of pages that a failed one dropped,
     // and so the next log does not vouch for it.
     let sealed = manifest
         .sealed
         .is_some_and(|sealed| sealed.wal_id == last.0);
-    let vouched = if sealed || planted(Bug::RecoveryVouches) {
+    let mut vouched = if sealed || planted(Bug::RecoveryVouches) {
         last.1
     } else {
         0
     };
+    let empty = last.1 <= wal::HEADER_BYTES as u64;
+    if empty && !sealed && last.0 > manifest.first_wal && !planted(Bug::EmptyLogFollowed) {
+        // Its name may not be durable: who made it may have died right then. A
+        // log after it could outlive it, and there would be a gap. So its number
+        // is given out again, and what it said of the one before is said again.
+        vouched = successor_says(&*disk, store_id, last.0)?.unwrap_or(0);
+        last = (last.0 - 1, vouched);
+    }
     let log = Log {
         wal: None,
         last: (last.0, vouched),
-        older_bytes: replayed.bytes - vouched,
+        older_bytes: replayed.bytes.saturating_sub(vouched),
         next_sequence: state.sequence + 1,
         sources: (*state.sources).clone(),
         frozen: None,
@@ -238,15 +307,14 @@ impl Core {
         let manifest = self.manifest.lock();
         let Ok(names) = self.disk.list() else { return };
         for name in names {
+            let own = || store_of(&*self.disk, &name).is_none_or(|id| id == self.store_id);
             let left_over = match (wal::file_id(&name), segment::file_id(&name)) {
-                (Some(id), _) => id < manifest.first_wal,
+                (Some(id), _) => id < manifest.first_wal && own(),
                 (_, Some(id)) => {
-                    id < manifest.next_segment && manifest.segments.iter().all(|meta| meta.id != id)
+                    let named = manifest.segments.iter().any(|meta| meta.id == id);
+                    id < manifest.next_segment && !named && own()
                 }
-                _ => {
-                    let segment = name.strip_suffix(".tmp").and_then(segment::file_id);
-                    segment.is_some() || name == TEMPORARY
-                }
+                _ => is_temporary(&name),
             };
             if left_over {
                 // What can not be removed now is found again next time.

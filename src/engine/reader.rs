@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use crate::engine::audit;
 use crate::engine::backup::{Backup, backup};
 use crate::engine::inspect::{Inspection, inspect};
-use crate::engine::open::LOCK;
+use crate::engine::open::{LOCK, refuse_public};
+use crate::engine::published::{Record, published};
 use crate::engine::recovery::{
     End, Opened, Replayed, live_logs, load_manifest, open_segments, replay, successor_says,
 };
@@ -19,7 +20,7 @@ use crate::engine::state::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::audit::Override;
 use crate::format::manifest::Manifest;
-use crate::format::published::{self, Published};
+use crate::format::published;
 use crate::format::wal::file_name;
 use crate::storage::disk::{Disk, Open};
 use crate::storage::real_disk::RealDisk;
@@ -186,6 +187,7 @@ impl Reader {
             Some(path) => {
                 let disk = RealDisk::open(path)
                     .map_err(|error| Error::io("opening the audit log", error))?;
+                refuse_public(&disk)?;
                 audit::append(&disk, record)
             }
         }
@@ -216,42 +218,6 @@ impl std::fmt::Debug for Reader {
             .field("disk", &self.disk)
             .finish_non_exhaustive()
     }
-}
-
-/// What the published record says.
-enum Record {
-    /// Nothing was ever published.
-    None,
-    /// It is sound.
-    Sound(Published),
-    /// It is not, however often it is read.
-    Damaged,
-}
-
-fn published(disk: &dyn Disk, store_id: u64) -> Result<Record> {
-    let fail = |error| Error::io("reading the published record", error).in_file(published::FILE);
-    for _ in 0..ATTEMPTS {
-        let mut bytes = [0; published::BYTES];
-        let read = disk
-            .open(published::FILE, Open::Read)
-            .and_then(|file| file.read_at(0, &mut bytes));
-        match read {
-            Ok(()) => {}
-            // Never written, or not yet.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Record::None),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                return Ok(Record::None);
-            }
-            Err(error) => return Err(fail(error)),
-        }
-        match Published::decode(&bytes) {
-            Ok(record) if record.store_id == store_id => return Ok(Record::Sound(record)),
-            Ok(_) => return Ok(Record::None),
-            // Half written: the writer is at it right now.
-            Err(_) => std::thread::yield_now(),
-        }
-    }
-    Ok(Record::Damaged)
 }
 
 /// How far the newest log may be read now.

@@ -131,6 +131,19 @@ pub fn replay(
     series: &SeriesTable,
     end: End,
 ) -> Result<Replayed> {
+    let onto = Replay::from_sequence(manifest.flushed_sequence);
+    replay_onto(onto, disk, manifest, opened, series, end)
+}
+
+/// As [`replay`], going on with what is known already.
+pub fn replay_onto(
+    mut replay: Replay,
+    disk: &dyn Disk,
+    manifest: &Manifest,
+    opened: Opened,
+    series: &SeriesTable,
+    end: End,
+) -> Result<Replayed> {
     let (segments, broken) = opened;
     let mut state = State {
         segments: Arc::new(segments),
@@ -142,7 +155,6 @@ pub fn replay(
         ..State::empty()
     };
     let mut sources: BTreeMap<_, _> = manifest.sources.clone();
-    let mut replay = Replay::from_sequence(manifest.flushed_sequence);
     let (mut logs, missing) = live_logs(disk, manifest.first_wal)?;
     for id in missing {
         replay.findings.damage.push(WalDamage {

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::codec::{Family, Page};
+use crate::engine::audit;
 use crate::engine::flush::{Target, write_segments};
-use crate::engine::open::take_lock;
-use crate::engine::recovery::{End, live_logs, not_a_store, open_segments, replay};
+use crate::engine::open::{refuse_public, take_lock};
+use crate::engine::rebuild::{Rebuilt, rebuild};
+use crate::engine::recovery::{End, Replayed, live_logs, not_a_store, open_segments, replay_onto};
 use crate::engine::replay::Replay;
 use crate::engine::series::SeriesTable;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::audit as audit_format;
 use crate::format::manifest::{FILE, Manifest};
 use crate::format::segment_meta::SegmentMeta;
 use crate::format::wal::{self, Header};
@@ -19,6 +22,7 @@ use crate::model::SeriesKey;
 use crate::storage::damage::Damage;
 use crate::storage::disk::{Disk, Open};
 use crate::storage::manifest::{CommitError, commit};
+use crate::storage::planted::{Bug, planted};
 use crate::storage::real_disk::RealDisk;
 use crate::storage::segment::{self, Segment, SegmentWriter, segment_file_name};
 use crate::storage::wal::WalWriter;
@@ -51,6 +55,7 @@ pub fn repair(path: impl AsRef<Path>) -> Result<Repair> {
     }
     let disk = RealDisk::open(path)
         .map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
+    refuse_public(&disk)?;
     repair_on(&disk)
 }
 
@@ -67,10 +72,20 @@ pub fn repair_on(disk: &dyn Disk) -> Result<Repair> {
     }
     let _lock = take_lock(disk)?;
     let mut repair = Repair::default();
-    let mut aside = Vec::new();
-    let mut manifest = repair.manifest(disk, &names)?;
-    repair.segments(disk, &mut manifest, &mut aside)?;
-    repair.logs(disk, &mut manifest, &mut aside)?;
+    let mut found = repair.manifest(disk, &names)?;
+    let series = SeriesTable::default();
+    let onto = std::mem::take(&mut found.onto);
+    let none = (Vec::new(), Vec::new());
+    let replayed = replay_onto(onto, disk, &found.manifest, none, &series, End::File)?;
+    let log = Log { series, replayed };
+    repair.segments(disk, &mut found)?;
+    repair.audit(disk)?;
+    repair.logs(disk, &mut found, &log)?;
+    let Found {
+        mut manifest,
+        aside,
+        ..
+    } = found;
     if repair.damage.is_empty() {
         repair
             .actions
@@ -94,18 +109,48 @@ pub fn repair_on(disk: &dyn Disk) -> Result<Repair> {
     Ok(repair)
 }
 
+/// A manifest, and what the log adds to it.
+struct Found {
+    manifest: Manifest,
+    /// The first commit that the log may hold and no segment.
+    first_sequence: u64,
+    /// See [`Target::in_segments`].
+    in_segments: BTreeMap<u32, u64>,
+    /// What the log is replayed onto.
+    onto: Replay,
+    /// Damaged files to be kept aside.
+    aside: Vec<String>,
+}
+
+/// The log, replayed before anything is written: what can not be read, or is
+/// too new, is to be known by then.
+struct Log {
+    series: SeriesTable,
+    replayed: Replayed,
+}
+
 impl Repair {
     /// The manifest, from a whole copy or, without one, from the segments.
-    fn manifest(&mut self, disk: &dyn Disk, names: &[String]) -> Result<Manifest> {
+    fn manifest(&mut self, disk: &dyn Disk, names: &[String]) -> Result<Found> {
+        let found = |manifest: Manifest| {
+            let onto = Replay::from_sequence(manifest.flushed_sequence);
+            Found {
+                first_sequence: manifest.flushed_sequence + 1,
+                in_segments: BTreeMap::new(),
+                aside: Vec::new(),
+                manifest,
+                onto,
+            }
+        };
         match crate::storage::manifest::load(disk) {
-            Ok(Some((manifest, None))) => return Ok(manifest),
+            Ok(Some((manifest, None))) => return Ok(found(manifest)),
             Ok(Some((manifest, Some(corrupt)))) => {
                 let what = format!("{}; taken from the other copy", corrupt.what);
                 self.damage
                     .push(Damage::harmless(FILE, corrupt.at as u64, what));
                 self.actions
                     .push("wrote the manifest anew from its whole copy".to_owned());
-                return Ok(manifest);
+                return Ok(found(manifest));
             }
             Ok(None) => self
                 .damage
@@ -118,89 +163,47 @@ impl Repair {
             }
             Err(error) => return Err(error),
         }
-        self.rebuild(disk, names)
+        let rebuilt = self.rebuild(disk, names)?;
+        Ok(Found {
+            first_sequence: 1,
+            onto: Replay::beside(&rebuilt.in_segments),
+            in_segments: rebuilt.in_segments,
+            aside: rebuilt.aside,
+            manifest: rebuilt.manifest,
+        })
     }
 
-    /// A manifest from what segments and logs say of themselves. Roles and
-    /// releases as defined, offsets and the retention floor are lost.
-    fn rebuild(&mut self, disk: &dyn Disk, names: &[String]) -> Result<Manifest> {
-        let mut manifest = Manifest {
-            generation: 1,
-            first_wal: 1,
-            ..Manifest::default()
-        };
-        let mut metas: Vec<SegmentMeta> = Vec::new();
-        for id in names.iter().filter_map(|name| segment::file_id(name)) {
-            let name = segment_file_name(id);
-            let file = disk.open(&name, Open::Read).and_then(|file| file.map());
-            let bytes =
-                file.map_err(|error| Error::io("opening a segment", error).in_file(&name))?;
-            manifest.next_segment = manifest.next_segment.max(id + 1);
-            match segment::describe(&bytes) {
-                Some((store_id, meta)) if meta.id == id => {
-                    manifest.store_id = store_id;
-                    metas.push(meta);
-                }
-                _ => self.damage.push(Damage::harmless(
-                    &name,
-                    0,
-                    "neither end of the segment says what it is; it is left aside",
-                )),
-            }
-        }
-        // A merge and its inputs may both lie there: the wider range of
-        // commits holds all of the narrower ones.
-        metas.sort_by_key(|meta| {
-            (
-                meta.bucket,
-                meta.first_sequence,
-                u64::MAX - meta.last_sequence,
-            )
-        });
-        for meta in metas {
-            let covered = manifest.segments.iter().any(|kept| {
-                kept.bucket == meta.bucket
-                    && kept.first_sequence <= meta.first_sequence
-                    && kept.last_sequence >= meta.last_sequence
-            });
-            if !covered {
-                manifest.segments.push(meta);
-            }
-        }
-        manifest.flushed_sequence = manifest
-            .segments
-            .iter()
-            .map(|meta| meta.last_sequence)
-            .max()
-            .unwrap_or(0);
-        let logs: Vec<u64> = names.iter().filter_map(|name| wal::file_id(name)).collect();
-        manifest.first_wal = logs.iter().min().copied().unwrap_or(1);
-        if manifest.segments.is_empty() {
-            for id in &logs {
-                manifest.store_id = log_store(disk, *id).unwrap_or(manifest.store_id);
-            }
-        }
-        for meta in manifest.segments.clone() {
-            if let Ok(opened) = Segment::open(disk, manifest.store_id, &meta) {
-                define_metrics(&opened, &mut manifest)?;
-            }
-        }
+    /// A manifest from what segments and logs say of themselves.
+    fn rebuild(&mut self, disk: &dyn Disk, names: &[String]) -> Result<Rebuilt> {
+        let mut rebuilt = rebuild(disk, names)?;
+        self.damage.append(&mut rebuilt.damage);
         self.actions.push(
             "rebuilt the manifest from the segments: roles, units and releases have to be defined again; \
              offsets of sources are known only as far as the log tells, the retention floor is gone"
                 .to_owned(),
         );
-        Ok(manifest)
+        Ok(rebuilt)
     }
 
     /// Rewrites damaged segments without what is lost.
     fn segments(
         &mut self,
         disk: &dyn Disk,
-        manifest: &mut Manifest,
-        aside: &mut Vec<String>,
+        Found {
+            manifest, aside, ..
+        }: &mut Found,
     ) -> Result<()> {
         let (opened, broken) = open_segments(disk, manifest, &[])?;
+        if let Some(refused) = broken
+            .iter()
+            .find(|broken| broken.error.is_refusal() && !planted(Bug::RefusalTakenForDamage))
+        {
+            // Nothing is known of its bytes: they may all be there.
+            return Err(refused.error.shared().help(
+                "nothing was changed: repeat the repair once the file can be read; \
+                 if its medium can not be read any more, put a copy of what can be read in its place",
+            ));
+        }
         for broken in broken {
             let file = segment_file_name(broken.meta.id);
             let lost = broken.meta.first_minute..broken.meta.last_minute + 1;
@@ -237,19 +240,32 @@ impl Repair {
         Ok(())
     }
 
+    /// Writes a damaged audit log anew without what is lost.
+    fn audit(&mut self, disk: &dyn Disk) -> Result<()> {
+        let Some((offset, what)) = audit::read(disk)?.damage else {
+            return Ok(());
+        };
+        let what = format!("{what}: a record of an override is lost");
+        self.damage
+            .push(Damage::harmless(audit_format::FILE, offset, what));
+        self.keep_copy(disk, audit_format::FILE)?;
+        audit::mend(disk)
+    }
+
     /// Moves every good frame of a damaged log into segments.
-    fn logs(
-        &mut self,
-        disk: &dyn Disk,
-        manifest: &mut Manifest,
-        aside: &mut Vec<String>,
-    ) -> Result<()> {
-        let series = SeriesTable::default();
-        let replayed = replay(disk, manifest, (Vec::new(), Vec::new()), &series, End::File)?;
-        let Replay { findings, .. } = replayed.replay;
+    fn logs(&mut self, disk: &dyn Disk, found: &mut Found, log: &Log) -> Result<()> {
+        let Log { series, replayed } = log;
+        let findings = &replayed.replay.findings;
         if findings.damage.is_empty() && self.damage.is_empty() {
             return Ok(());
         }
+        let Found {
+            manifest,
+            first_sequence,
+            in_segments,
+            aside,
+            ..
+        } = found;
         self.batches = findings.frames;
         for damage in &findings.damage {
             let what = format!(
@@ -265,17 +281,17 @@ impl Repair {
             self.actions.push(gap.to_string());
         }
         let state = &replayed.state;
+        // A rebuilt manifest may know of segments beyond the log.
+        let last = state.sequence.max(manifest.flushed_sequence);
         let target = Target {
             disk,
             store_id: manifest.store_id,
             next_segment: &mut manifest.next_segment,
-            sequences: (
-                manifest.flushed_sequence + 1,
-                state.sequence.max(manifest.flushed_sequence + 1),
-            ),
+            sequences: (*first_sequence, last),
+            in_segments,
             floor: manifest.floor,
         };
-        let metas = write_segments(&state.active, &series, target)?;
+        let metas = write_segments(&state.active, series, target)?;
         for meta in &metas {
             let opened = Segment::open(disk, manifest.store_id, meta)?;
             define_metrics(&opened, manifest)?;
@@ -289,12 +305,13 @@ impl Repair {
         let header = Header {
             store_id: manifest.store_id,
             wal_id: newest + 1,
-            first_sequence: state.sequence + 1,
-            previous_bytes: replayed.last.map_or(0, |(_, bytes)| bytes),
+            first_sequence: last + 1,
+            // Nobody knows what of the others is on the medium.
+            previous_bytes: 0,
         };
         WalWriter::create(disk, &header)?;
         manifest.first_wal = newest + 1;
-        manifest.flushed_sequence = state.sequence;
+        manifest.flushed_sequence = last;
         manifest.sources = (*state.sources).clone();
         if !findings.damage.is_empty() {
             self.actions.push(format!(
@@ -345,20 +362,8 @@ impl Repair {
     }
 }
 
-/// The store a log says it belongs to.
-fn log_store(disk: &dyn Disk, id: u64) -> Option<u64> {
-    let mut bytes = [0; wal::HEADER_BYTES];
-    disk.open(&wal::file_name(id), Open::Read)
-        .ok()?
-        .read_at(0, &mut bytes)
-        .ok()?;
-    Header::decode(&bytes, id)
-        .ok()
-        .map(|header| header.store_id)
-}
-
 /// Defines the metrics a segment has cells of, as far as their kind goes.
-fn define_metrics(segment: &Segment, manifest: &mut Manifest) -> Result<()> {
+pub fn define_metrics(segment: &Segment, manifest: &mut Manifest) -> Result<()> {
     let Ok(index) = segment.series() else {
         return Ok(());
     };

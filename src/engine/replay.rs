@@ -10,6 +10,7 @@ use crate::engine::series::SeriesTable;
 use crate::error::Result;
 use crate::format::batch::{self, Delta, Stamp};
 use crate::format::manifest::SourceState;
+use crate::limits::MINUTES_PER_BUCKET;
 use crate::model::{Kind, Minute, Name};
 use crate::storage::planted::{Bug, planted};
 use crate::storage::wal::SeriesNames;
@@ -116,6 +117,9 @@ pub struct Replay {
     kinds: Vec<Kind>,
     /// The last sequence applied or known to be in segments.
     pub sequence: u64,
+    /// Where no manifest tells that: of each bucket the last sequence in
+    /// segments. An interrupted flush or repair leaves those of some buckets.
+    in_segments: BTreeMap<u32, u64>,
     /// What was found.
     pub findings: Findings,
 }
@@ -137,6 +141,18 @@ impl Replay {
     pub fn from_sequence(sequence: u64) -> Self {
         Replay {
             sequence,
+            ..Replay::default()
+        }
+    }
+
+    /// A replay of all frames there are, without the cells of those that the
+    /// segments of a bucket hold.
+    pub fn beside(in_segments: &BTreeMap<u32, u64>) -> Self {
+        if planted(Bug::RebuiltAsOne) {
+            return Self::from_sequence(in_segments.values().max().copied().unwrap_or(0));
+        }
+        Replay {
+            in_segments: in_segments.clone(),
             ..Replay::default()
         }
     }
@@ -236,6 +252,13 @@ impl Replay {
             &mut self.deltas,
             &mut self.kinds,
         )?;
+        if !self.in_segments.is_empty() {
+            let held = &self.in_segments;
+            self.deltas.retain(|delta| {
+                let bucket = delta.minute / MINUTES_PER_BUCKET;
+                held.get(&bucket).is_none_or(|last| sequence > *last)
+            });
+        }
         let infos = series.infos();
         memtable.apply(&self.deltas, |id| infos.kind(id));
         if let Some(stamp) = &stamp {

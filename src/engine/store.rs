@@ -57,6 +57,7 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::NotAStore`] and [`ErrorKind::Locked`] touch nothing, nor
     /// does [`ErrorKind::Unsupported`] for a store of a newer version.
+    /// [`ErrorKind::InvalidInput`] for a directory to which anybody may write.
     /// [`ErrorKind::Corruption`] where durable bytes of the manifest or the log
     /// are damaged: [`crate::Reader`] and `repair` still work.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Store> {
@@ -81,6 +82,7 @@ impl Store {
             }
             true => RealDisk::open(path).map_err(fail)?,
         };
+        open::refuse_public(&disk)?;
         let disk = if options.mapping {
             disk
         } else {

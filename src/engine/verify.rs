@@ -1,10 +1,11 @@
 //! Checking every byte of a store.
 
 use crate::engine::audit;
+use crate::engine::published;
 use crate::engine::reader::Reader;
 use crate::engine::state::State;
 use crate::error::{Error, Result};
-use crate::format::{audit as audit_format, manifest, published, wal};
+use crate::format::{audit as audit_format, manifest, published as published_format, wal};
 use crate::storage::damage::Damage;
 use crate::storage::disk::{Disk, Open};
 use crate::storage::segment;
@@ -72,6 +73,13 @@ impl Reader {
                 audit.torn_bytes
             ));
         }
+        let record = published::published(disk, self.manifest().store_id)?;
+        if matches!(record, published::Record::Damaged) {
+            found.notes.push(
+                "published: the record of a writer is damaged; it costs nothing, and the next opening writes it anew"
+                    .to_owned(),
+            );
+        }
         found.count_files(disk)?;
         Ok(found)
     }
@@ -112,8 +120,12 @@ impl Verification {
                 let length = disk.open(&name, Open::Read).and_then(|file| file.len());
                 self.files += 1;
                 self.bytes += length.unwrap_or(0);
-            } else if ![crate::engine::open::LOCK, published::FILE, audit::LOCK]
-                .contains(&name.as_str())
+            } else if ![
+                crate::engine::open::LOCK,
+                published_format::FILE,
+                audit::LOCK,
+            ]
+            .contains(&name.as_str())
             {
                 self.notes.push(format!(
                     "{name} is not a file of this store; it is left alone"

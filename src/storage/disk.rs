@@ -77,6 +77,9 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     fn sync(&self) -> io::Result<()>;
     /// Cuts or grows the file.
     fn set_len(&self, length: u64) -> io::Result<()>;
+    /// Takes from everybody the right to write to a file that is complete,
+    /// where the medium knows such rights; durable with the next sync.
+    fn seal(&self) -> io::Result<()>;
     /// The whole of a sealed file, mapped where the medium can do that.
     fn map(&self) -> io::Result<Bytes>;
 }

@@ -5,7 +5,8 @@ use std::io;
 use crate::codec::cursor::Corrupt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::{FILE, Manifest, TEMPORARY, VERSION, newer_version};
-use crate::limits::MANIFEST_BYTES_MAX;
+use crate::format::segment_meta::SegmentMeta;
+use crate::limits::{MANIFEST_BYTES_MAX, MINUTES_PER_BUCKET};
 use crate::storage::disk::{Disk, Open};
 use crate::storage::planted::{Bug, planted};
 
@@ -65,6 +66,7 @@ pub fn commit(disk: &dyn Disk, manifest: &Manifest) -> Result<(), CommitError> {
     let unchanged = |doing: &'static str| {
         move |error: io::Error| CommitError::Unchanged(Error::io(doing, error).in_file(TEMPORARY))
     };
+    debug_assert_eq!(contradiction(manifest), None);
     let bytes = manifest.encode();
     if bytes.len() > 2 * MANIFEST_BYTES_MAX {
         return Err(CommitError::Unchanged(
@@ -109,6 +111,51 @@ pub fn commit(disk: &dyn Disk, manifest: &Manifest) -> Result<(), CommitError> {
     synced.map_err(|error| {
         CommitError::Unknown(Error::io("syncing the directory", error).in_file(FILE))
     })
+}
+
+/// What no manifest that this code writes may say. Only a bug breaks it, and
+/// the tests look at each one that is written.
+fn contradiction(manifest: &Manifest) -> Option<&'static str> {
+    let segments = &manifest.segments;
+    let mut ids: Vec<u64> = segments.iter().map(|meta| meta.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let own = |meta: &SegmentMeta| {
+        let bucket = |minute: u32| minute / MINUTES_PER_BUCKET;
+        meta.first_sequence <= meta.last_sequence
+            && meta.first_minute <= meta.last_minute
+            && [bucket(meta.first_minute), bucket(meta.last_minute)] == [meta.bucket; 2]
+            && meta.cells > 0
+            && meta.series > 0
+    };
+    let apart = |pair: &[SegmentMeta]| {
+        pair[0].bucket < pair[1].bucket
+            || (pair[0].bucket == pair[1].bucket && pair[0].last_sequence < pair[1].first_sequence)
+    };
+    let flushed = |meta: &SegmentMeta| meta.last_sequence <= manifest.flushed_sequence;
+    if ids.len() != segments.len() {
+        Some("two segments of one number")
+    } else if ids
+        .last()
+        .is_some_and(|last| *last >= manifest.next_segment)
+    {
+        Some("a segment of a number not given out")
+    } else if !segments.iter().all(own) {
+        Some("a segment of no commits, minutes or cells, or of another bucket")
+    } else if !segments.windows(2).all(apart) {
+        Some("segments that overlap, or out of order")
+    } else if !segments.iter().all(flushed) {
+        Some("a segment of commits that are not flushed")
+    } else if manifest.generation == 0 || manifest.first_wal == 0 {
+        Some("numbers that begin at nought")
+    } else if manifest
+        .sealed
+        .is_some_and(|sealed| sealed.wal_id < manifest.first_wal)
+    {
+        Some("a sealed log that is not needed")
+    } else {
+        None
+    }
 }
 
 /// A renaming that failed may have happened all the same. Only if the old

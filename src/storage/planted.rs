@@ -93,6 +93,18 @@ bugs! {
     BackupNotSynced,
     /// Segments of a failed flush or merge take room until the next opening.
     OrphansKept,
+    /// A backup leaves out the definitions.
+    BackupWithoutDefinitions,
+    /// An override is acknowledged without a sync.
+    OverrideNotSynced,
+    /// A rebuild takes the highest commit of any segment for flushed.
+    RebuiltAsOne,
+    /// A repair takes a file that can not be read for a damaged one.
+    RefusalTakenForDamage,
+    /// A merge leaves out series that were lost with their index.
+    MergeForgetsLost,
+    /// A recovery begins the log after an empty one whose name may not last.
+    EmptyLogFollowed,
     /// A panic while the log is written leaves the other committers waiting.
     TurnNeverEnds,
 }

@@ -2,9 +2,9 @@
 //!
 //! What it assumes of kernel and medium is numbered in `docs/medium.md`.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,6 +19,10 @@ use super::mmap;
 const FLAGS: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
+/// Of a file that is complete and may be mapped.
+const SEALED_MODE: u32 = 0o400;
+/// The right of everybody to write.
+const PUBLIC_WRITE: u32 = 0o002;
 
 /// A directory of the file system.
 #[derive(Debug)]
@@ -77,6 +81,12 @@ impl RealDisk {
         let mut disk = Self::open(path)?;
         disk.writable = false;
         Ok(disk)
+    }
+
+    /// Whether anybody may make, rename and remove files there. With the sticky
+    /// bit nobody takes ours away, but anybody still puts some of his own beside.
+    pub fn is_public(&self) -> io::Result<bool> {
+        Ok(self.directory.metadata()?.permissions().mode() & PUBLIC_WRITE != 0)
     }
 
     /// Reads files into memory where they would be mapped: for a medium that
@@ -198,7 +208,7 @@ impl Disk for RealDisk {
 fn open_directory(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
-        .custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC)
+        .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(path)
 }
 
@@ -256,6 +266,13 @@ impl DiskFile for RealFile {
         Ok(())
     }
 
+    fn seal(&self) -> io::Result<()> {
+        self.file
+            .set_permissions(Permissions::from_mode(SEALED_MODE))?;
+        self.metadata_dirty.store(true, Ordering::Release);
+        Ok(())
+    }
+
     fn map(&self) -> io::Result<Bytes> {
         if self.mapping {
             return mmap::map(&self.file);
@@ -274,7 +291,7 @@ impl DiskFile for RealFile {
 #[cfg(not(miri))]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
     use std::process::{Command, id};
 
     fn mode(path: &Path) -> u32 {

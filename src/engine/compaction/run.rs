@@ -133,6 +133,16 @@ impl Core {
             // Retention was faster.
             return Ok(None);
         }
+        for input in &inputs {
+            // Series of which no index knows any more: the output would be
+            // without them, and nobody would ever be told.
+            let damage = input.series()?.damage();
+            if let Some(lost) = damage.iter().find(|damage| damage.minutes.is_some())
+                && !planted(Bug::MergeForgetsLost)
+            {
+                return Err(lost.to_error());
+            }
+        }
         let id = {
             let mut manifest = self.manifest.lock();
             manifest.next_segment += 1;

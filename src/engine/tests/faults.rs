@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::storage::sim_disk::{Call, Change, Fate, Fault, Outcome, Unsynced};
 
 /// Every sort of step, and each after every sort that matters to it.
-const WORKLOAD: [Op; 18] = [
+const WORKLOAD: [Op; 22] = [
     Op::Commit,
     Op::Late,
     Op::Flush,
@@ -19,13 +19,17 @@ const WORKLOAD: [Op; 18] = [
     Op::Commit,
     Op::Compact,
     Op::Resend,
+    Op::Override,
     Op::Late,
     Op::Backup,
     Op::Reopen,
     Op::Commit,
+    Op::Define,
     Op::Retain,
     Op::Flush,
     Op::Commit,
+    Op::Drop,
+    Op::Override,
     Op::Compact,
     Op::Reopen,
     Op::Commit,
@@ -101,7 +105,7 @@ fn hurt(options: &Options, fault: &Fault, disks: Leave, tally: &mut Tally) -> Re
             return Err(format!("a poisoned store answers {refused:?}"));
         }
     } else {
-        for op in [Op::Commit, Op::Late, Op::Flush, Op::Commit] {
+        for op in [Op::Commit, Op::Late, Op::Override, Op::Flush, Op::Commit] {
             world
                 .run(op)
                 .map_err(|error| format!("healed, {op:?}: {error}"))?;

@@ -7,7 +7,7 @@ use super::small;
 use crate::engine::options::Options;
 use crate::error::ErrorKind;
 
-const WORKLOAD: [Op; 12] = [
+const WORKLOAD: [Op; 15] = [
     Op::Commit,
     Op::Late,
     Op::Flush,
@@ -17,8 +17,11 @@ const WORKLOAD: [Op; 12] = [
     Op::Commit,
     Op::Compact,
     Op::Retain,
+    Op::Define,
     Op::Late,
+    Op::Override,
     Op::Flush,
+    Op::Drop,
     Op::Commit,
 ];
 

@@ -1,16 +1,16 @@
 //! What the crash, fault and disk-full tests share: small workloads, what their
 //! client was told, and the oracle.
 
-use std::sync::Arc;
-
-use super::oracle::check;
-use super::{METRICS, Model, Write, apply, batch, cells, minute, name};
+use super::deeds::{count_definitions, defined, open_with, record, send};
+use super::oracle::{agrees, check};
+use super::{RELEASES, cells, minute};
+use crate::engine::audit;
 use crate::engine::backup::backup_to;
 use crate::engine::options::{Durability, Options};
 use crate::engine::store::Store;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{MINUTES_PER_BUCKET, MINUTES_PER_DAY};
-use crate::model::Metric;
+use crate::model::{Kind, Metric, Pattern, Release};
 use crate::storage::sim_disk::SimDisk;
 
 /// One step of a workload.
@@ -24,9 +24,13 @@ pub enum Op {
     Backup,
     Reopen,
     Resend,
+    Drop,
+    Define,
+    Override,
 }
 
-pub const OPS: [Op; 8] = [
+/// The steps that enumeration and long lives are made of.
+pub const OPS: [Op; 11] = [
     Op::Commit,
     Op::Late,
     Op::Flush,
@@ -35,7 +39,13 @@ pub const OPS: [Op; 8] = [
     Op::Backup,
     Op::Reopen,
     Op::Resend,
+    Op::Drop,
+    Op::Define,
+    Op::Override,
 ];
+
+/// The release that [`Op::Drop`] drops.
+pub const DROPPED: usize = 1;
 
 /// The floors that one retention after the other sets: amid a page, at a day,
 /// amid the second bucket.
@@ -64,6 +74,11 @@ pub struct History {
     kinds: Vec<bool>,
     batches: Vec<Asked>,
     floors: Vec<Asked>,
+    /// Drops of the release, each with the batches sent before it.
+    drops: Vec<(Asked, usize)>,
+    definitions: Vec<Asked>,
+    /// Each attempt is a record of its own.
+    overrides: Vec<Asked>,
     /// So many batches are durable, whatever the mode, since that call.
     barriers: Vec<(u64, usize)>,
 }
@@ -78,6 +93,14 @@ pub struct Expected {
     pub most: usize,
     /// Floors that may hold, the one granted first.
     pub floors: Vec<u32>,
+    /// Of so many of the first batches the release dropped must be gone.
+    pub dropped: usize,
+    /// And of so many it may be, in any part.
+    pub dropping: usize,
+    /// Definitions that must be there, and that may.
+    pub definitions: (usize, usize),
+    /// Records of the audit log that must be there, and the first that can not.
+    pub overrides: (Vec<usize>, usize),
     pub kinds: Vec<bool>,
     pub options: Options,
 }
@@ -94,7 +117,18 @@ impl History {
         }
         let floors = granted(&self.floors)..=asked(&self.floors);
         let floor = |count: usize| count.checked_sub(1).map_or(0, |last| FLOORS[last]);
+        let drops = |past: &dyn Fn(&Asked) -> bool| {
+            let drops = self.drops.iter().filter(|(asked, _)| past(asked));
+            drops.map(|(_, count)| *count).max().unwrap_or(0)
+        };
+        let overrides = (0..self.overrides.len())
+            .filter(|index| self.overrides[*index].granted_by(call))
+            .collect();
         Expected {
+            dropped: drops(&|asked| asked.granted_by(call)),
+            dropping: drops(&|asked| asked.at <= call),
+            definitions: (granted(&self.definitions), asked(&self.definitions)),
+            overrides: (overrides, asked(&self.overrides)),
             opened: self.opened.is_some_and(|at| at <= call),
             least,
             most: asked(&self.batches),
@@ -105,64 +139,16 @@ impl History {
     }
 }
 
-/// The writes of the batch at `index`. Each counts in the same cells with a
-/// weight of its own, so that a sum tells which are in it and how often.
-fn writes(index: usize, late: bool) -> Vec<Write> {
-    let at = |release, metric, minute, value| Write {
-        release,
-        metric,
-        minute,
-        value,
-    };
-    let (weight, index) = (1 << (3 * index), index as u32);
-    let own = u64::from(index) + 1;
-    if late {
-        let day = 3 * MINUTES_PER_DAY;
-        return vec![
-            at(0, 0, 7, weight),
-            at(0, 1, day + index, own),
-            at(1, 2, 7, own),
-            at(0, 0, MINUTES_PER_BUCKET + 5, weight),
-            at(2, 0, MINUTES_PER_BUCKET - 1, weight),
-        ];
+impl Expected {
+    /// Tells demands apart.
+    pub fn key(&self) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        let counts = [self.least, self.most, self.floors.len()];
+        (counts, self.dropped, self.dropping).hash(&mut hasher);
+        (self.definitions, &self.overrides).hash(&mut hasher);
+        hasher.finish()
     }
-    let bucket = MINUTES_PER_BUCKET;
-    vec![
-        at(0, 0, bucket + 5, weight),
-        at(0, 2, bucket + 5, own),
-        at(1, 0, bucket + 5, weight),
-        at(2, 1, bucket + 3 * MINUTES_PER_DAY + index, own),
-    ]
-}
-
-/// What a store of the first `count` batches holds.
-pub fn model(kinds: &[bool], count: usize, floor: u32) -> Model {
-    let mut model = Model::new();
-    for (index, late) in kinds.iter().take(count).enumerate() {
-        writes(index, *late)
-            .iter()
-            .for_each(|write| apply(&mut model, write));
-    }
-    model.retain(|(_, _, minute), _| *minute >= floor);
-    model
-}
-
-pub fn open_with(disk: &SimDisk, options: &Options) -> Result<Store> {
-    let store = Store::open_on(Arc::new(disk.clone()), options.clone())?;
-    store.define(|catalogue| {
-        METRICS.iter().try_for_each(|(metric, kind)| {
-            let metric = Metric::new(name(metric), *kind);
-            catalogue.define_metric(&metric).map(drop)
-        })
-    })?;
-    Ok(store)
-}
-
-/// Commits the batch at `index`.
-pub fn send(store: &Store, index: usize, late: bool) -> Result<crate::Receipt> {
-    let mut batch = batch(store, &writes(index, late));
-    batch.stamp(&name("source"), index as u64 + 1);
-    store.commit(batch)
 }
 
 /// A store under test and what its client knows.
@@ -193,13 +179,18 @@ impl World {
             opened,
             batches,
             floors,
+            drops,
+            definitions,
+            overrides,
             barriers,
             ..
         } = &mut world.history;
         // Calls are counted anew.
         *opened = opened.map(|_| 0);
         barriers.clear();
-        for asked in batches.iter_mut().chain(floors) {
+        let drops = drops.iter_mut().map(|(asked, _)| asked);
+        let others = definitions.iter_mut().chain(overrides).chain(drops);
+        for asked in batches.iter_mut().chain(floors).chain(others) {
             asked.at = 0;
             asked.granted = asked.granted.map(|_| 0);
         }
@@ -222,6 +213,8 @@ impl World {
         };
         granted(&mut history.batches, found);
         granted(&mut history.floors, floors);
+        let definitions = count_definitions(&store.snapshot().state.catalogue);
+        granted(&mut history.definitions, definitions);
         self.store = Some(store);
         Ok(())
     }
@@ -238,6 +231,9 @@ impl World {
             Op::Resend => return self.resend(),
             Op::Backup => return self.backup(),
             Op::Retain => return self.retain(),
+            Op::Define => return self.define(),
+            Op::Override => return self.record(),
+            Op::Drop => self.drop_release()?,
             Op::Flush => self.live()?.flush()?,
             Op::Compact => self.live()?.compact()?,
             Op::Reopen => {
@@ -312,6 +308,46 @@ impl World {
         Ok(())
     }
 
+    fn drop_release(&mut self) -> Result<()> {
+        let (at, count) = (self.disk.calls(), self.acknowledged());
+        let drops = &mut self.history.drops;
+        drops.push((Asked { at, granted: None }, count));
+        let pattern = Pattern::new(RELEASES[DROPPED])?;
+        self.live()?.retain_without(&pattern)?;
+        let granted = Some(self.disk.calls());
+        if let Some((asked, _)) = self.history.drops.last_mut() {
+            asked.granted = granted;
+        }
+        Ok(())
+    }
+
+    fn define(&mut self) -> Result<()> {
+        let definitions = &mut self.history.definitions;
+        let next = definitions
+            .iter()
+            .filter(|asked| asked.granted.is_some())
+            .count();
+        if next == definitions.len() {
+            let at = self.disk.calls();
+            definitions.push(Asked { at, granted: None });
+        }
+        self.live()?.define(|catalogue| {
+            let metric = Metric::new(defined(next), Kind::Counter);
+            catalogue.define_metric(&metric)?;
+            catalogue.define_release(&Release::new(defined(next)))
+        })?;
+        self.history.definitions[next].granted = Some(self.disk.calls());
+        Ok(())
+    }
+
+    fn record(&mut self) -> Result<()> {
+        let (at, index) = (self.disk.calls(), self.history.overrides.len());
+        self.history.overrides.push(Asked { at, granted: None });
+        audit::append(&self.disk, &record(index))?;
+        self.history.overrides[index].granted = Some(self.disk.calls());
+        Ok(())
+    }
+
     /// A backup holds the state of now, and half a one is no store.
     fn backup(&self) -> Result<()> {
         let store = self.live()?;
@@ -356,10 +392,10 @@ impl World {
             .expected(self.disk.calls(), false, &self.options);
         let snapshot = store.snapshot();
         let seen = cells(&snapshot).map_err(|error| format!("reading: {error}"))?;
-        let wanted = model(&expected.kinds, expected.least, expected.floors[0]);
         // A segment that could not be opened is said to be missing.
-        if snapshot.state.broken.is_empty() && seen != wanted {
-            return Err(format!("this process sees {seen:?}, not {wanted:?}"));
+        if snapshot.state.broken.is_empty() {
+            agrees(&seen, &expected, expected.least, expected.floors[0])
+                .map_err(|why| format!("this process sees {why}"))?;
         }
         Ok(())
     }

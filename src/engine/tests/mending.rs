@@ -1,10 +1,12 @@
-//! A repair that dies at any call can be repeated, and saves the same, as long
-//! as a copy of the manifest is whole.
+//! A repair that dies at any call, or of which any call fails, can be repeated
+//! and saves the same, also where both copies of the manifest are lost, and lost
+//! again.
 
 use super::lab::{Op, World};
 use super::{Model, cells, open, small};
 use crate::engine::repair::repair_on;
-use crate::storage::sim_disk::SimDisk;
+use crate::error::ErrorKind;
+use crate::storage::sim_disk::{Call, Fault, Outcome, SimDisk};
 
 /// A store with segments and a log, closed.
 fn filled() -> SimDisk {
@@ -25,16 +27,44 @@ fn filled() -> SimDisk {
     world.disk.kill()
 }
 
-fn damaged(file: &str, at: usize) -> SimDisk {
-    let disk = filled();
-    let names = disk.names();
-    let name = names.iter().rfind(|name| name.starts_with(file)).unwrap();
-    let name = match file {
+/// Flips a byte of each copy.
+fn lose_manifest(disk: &SimDisk) {
+    let half = disk.content("MANIFEST").unwrap().len() / 2;
+    for at in [40, half + 40] {
+        disk.flip_bit("MANIFEST", at as u64 * 8).unwrap();
+    }
+}
+
+/// What is damaged: parts of names, and where.
+type Hurt = &'static [(&'static str, usize)];
+
+const HURTS: [Hurt; 5] = [
+    &[("wal-", 100)],
+    &[("segment-", 400)],
+    &[("MANIFEST", 0)],
+    &[("MANIFEST", 0), ("segment-", 400)],
+    &[("MANIFEST", 0), ("wal-", 100)],
+];
+
+/// The file of that sort that is hurt.
+fn victim(disk: &SimDisk, file: &str) -> String {
+    let mut names = disk.names();
+    names.retain(|name| name.starts_with(file));
+    match file {
         // The newest is empty.
-        "wal-" => names.iter().find(|name| name.starts_with(file)).unwrap(),
-        _ => name,
-    };
-    disk.flip_bit(name, at as u64 * 8).unwrap();
+        "wal-" => names.swap_remove(0),
+        _ => names.pop().unwrap(),
+    }
+}
+
+fn damaged(hurt: Hurt) -> SimDisk {
+    let disk = filled();
+    for (file, at) in hurt {
+        match *file {
+            "MANIFEST" => lose_manifest(&disk),
+            _ => disk.flip_bit(&victim(&disk, file), *at as u64 * 8).unwrap(),
+        }
+    }
     disk.put("LOCK", &[]);
     disk
 }
@@ -46,13 +76,26 @@ fn mended(disk: &SimDisk) -> Model {
     cells(&open(disk).unwrap().snapshot()).unwrap()
 }
 
+/// Whether what was damaged is there still, in its own name or aside.
+fn kept(disk: &SimDisk, hurt: Hurt, before: &SimDisk) -> bool {
+    hurt.iter().all(|(file, _)| {
+        let damaged = before.content(&victim(before, file)).unwrap();
+        let names = disk.names();
+        names
+            .iter()
+            .any(|name| disk.content(name).unwrap() == damaged)
+    })
+}
+
 #[test]
 fn a_repair_that_dies_at_any_call_is_repeated_and_saves_the_same() {
     let mut states = 0;
-    for (file, at) in [("wal-", 100), ("segment-", 400)] {
-        let saved = mended(&damaged(file, at));
+    for hurt in HURTS {
+        let before = damaged(hurt);
+        let saved = mended(&before.kill());
         assert!(!saved.is_empty());
-        let disk = damaged(file, at);
+        let rebuilt = hurt[0].0 == "MANIFEST";
+        let disk = before.kill();
         disk.start_recording();
         repair_on(&disk).unwrap();
         for point in disk.take_recording() {
@@ -61,9 +104,97 @@ fn a_repair_that_dies_at_any_call_is_repeated_and_saves_the_same() {
             left.extend((0..4).map(|seed| point.disk.crash_random(seed)));
             for disk in left {
                 states += 1;
-                assert_eq!(mended(&disk), saved, "{file}, dead at call {}", point.call);
+                let say = format!("{hurt:?}, dead at call {}", point.call);
+                if rebuilt {
+                    // The one it may have written is lost as well.
+                    let disk = disk.kill();
+                    if repair_on(&disk.kill()).unwrap().damage.is_empty() {
+                        lose_manifest(&disk);
+                    }
+                    assert_eq!(mended(&disk), saved, "{say}, and lost again");
+                }
+                assert_eq!(mended(&disk), saved, "{say}");
+                assert!(kept(&disk, hurt, &before), "{say}: {:?}", disk.names());
             }
         }
     }
     eprintln!("{states} disks left by dead repairs");
+}
+
+/// A refused call is no damage: nothing is set aside for it.
+#[test]
+pub fn a_repair_of_which_any_call_fails_refuses_or_saves_the_same() {
+    let mut faults = 0;
+    let mut refused = 0;
+    for hurt in HURTS {
+        let before = damaged(hurt);
+        let saved = mended(&before.kill());
+        let sound = before.kill();
+        repair_on(&sound).unwrap();
+        for call in 0..sound.calls() {
+            for (errno, outcome, forever) in [
+                (libc::EIO, Outcome::Nothing, false),
+                (libc::EIO, Outcome::DROPS, false),
+                (libc::EIO, Outcome::Everything, false),
+                (libc::EMFILE, Outcome::Nothing, true),
+                (libc::EACCES, Outcome::Nothing, false),
+                (libc::ENOSPC, Outcome::Torn, true),
+            ] {
+                faults += 1;
+                let disk = before.kill();
+                let fault = Fault::on(&Call::ALL).after(call).errno(errno);
+                let fault = fault.outcome(outcome);
+                disk.inject(if forever { fault.forever() } else { fault });
+                let done = repair_on(&disk);
+                disk.heal();
+                let say = format!("{hurt:?}, call {call}, errno {errno}, {outcome:?}: {done:?}");
+                if let Err(error) = &done {
+                    refused += 1;
+                    let known = [ErrorKind::Io, ErrorKind::StorageFull];
+                    assert!(known.contains(&error.kind()), "{say}");
+                }
+                for disk in [disk.kill(), disk.crash_with_subset(0)] {
+                    assert_eq!(mended(&disk), saved, "{say}");
+                    assert!(kept(&disk, hurt, &before), "{say}: {:?}", disk.names());
+                }
+            }
+        }
+    }
+    eprintln!("{faults} calls of repairs failed, {refused} repairs refused");
+}
+
+/// What a flush or merge that died leaves must not be taken for all of it.
+#[test]
+pub fn a_rebuild_after_a_death_finds_everything() {
+    let mut states = 0;
+    for ops in [
+        &[Op::Commit, Op::Late, Op::Flush][..],
+        &[Op::Late, Op::Flush, Op::Commit, Op::Late, Op::Flush],
+        &[Op::Late, Op::Flush, Op::Commit, Op::Flush, Op::Compact],
+        &[Op::Late, Op::Commit, Op::Reopen],
+    ] {
+        let mut world = World::new(1, &small());
+        for (index, op) in ops.iter().enumerate() {
+            if index + 1 == ops.len() {
+                world.disk.start_recording();
+            }
+            world.run(*op).unwrap();
+        }
+        for point in world.disk.take_recording() {
+            let mut left = vec![point.disk.kill()];
+            left.extend([0, u64::MAX].map(|subset| point.disk.crash_with_subset(subset)));
+            left.extend((0..3).map(|seed| point.disk.crash_random(seed)));
+            for disk in left {
+                states += 1;
+                let expected = cells(&open(&disk.kill()).unwrap().snapshot()).unwrap();
+                lose_manifest(&disk);
+                let say = format!("{ops:?}, dead at call {}", point.call);
+                assert_eq!(mended(&disk), expected, "{say}");
+                let offset = open(&disk).unwrap().committed_offset("source");
+                // Those in segments alone are not known any more.
+                assert!(offset <= Some(world.sent() as u64), "{say}");
+            }
+        }
+    }
+    eprintln!("{states} disks rebuilt after a death");
 }

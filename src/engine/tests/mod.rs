@@ -1,9 +1,14 @@
 //! The engine against the model, on the simulated disk.
 
+mod bits;
+mod bits_store;
 mod commit;
 mod concurrent;
 mod crash;
+mod deeds;
 mod faults;
+#[cfg(not(miri))]
+mod files;
 mod found;
 mod full;
 mod lab;

@@ -18,15 +18,25 @@ use crate::storage::sim_disk::Outcome;
 type Check = (&'static str, fn() -> Result<(), String>);
 
 /// Bounded versions of what the other files do, the quick ones first.
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 12] = [
     ("flipped bytes", every_flip_of_a_log_is_found),
     ("regressions", || {
         super::found::nothing_is_appended_to_a_log_whose_successor_may_come_back();
         super::found::a_renaming_that_failed_and_happened_is_not_taken_for_undone();
         super::found::a_flush_or_merge_that_fails_leaves_no_segments_behind();
+        super::found::a_log_whose_name_may_not_last_is_not_followed();
         Ok(())
     }),
     ("panics", super::panics::a_panicking_leader_answers_everyone),
+    ("damage", || {
+        super::bits::every_sector_may_be_zero_and_every_file_gone();
+        Ok(())
+    }),
+    ("repairs", || {
+        super::mending::a_repair_of_which_any_call_fails_refuses_or_saves_the_same();
+        super::mending::a_rebuild_after_a_death_finds_everything();
+        Ok(())
+    }),
     ("crash, 1 step", || explored(1, &small(), true)),
     ("disk full", || squeeze_all(&small(), 512).map(drop)),
     ("crash, 2 steps", || explored(2, &small(), false)),

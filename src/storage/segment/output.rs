@@ -73,6 +73,8 @@ impl Output {
     /// Makes all of it durable.
     pub fn sync(&mut self) -> Result<()> {
         self.flush()?;
+        // Some file systems know no rights: the file is as good without.
+        let _ = self.file.seal();
         if planted(Bug::SegmentNotSynced) {
             return Ok(());
         }
