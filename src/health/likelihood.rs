@@ -64,7 +64,7 @@ struct Bin {
 }
 
 /// What a bin adds up.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Sums {
     moments: [f64; MOMENTS],
     /// Of T and of C.
@@ -142,12 +142,12 @@ impl Likelihood {
             }
             let known = self.known(place);
             let mut sums = known.map_or(Sums::default(), |bin| self.bins[bin].sums);
-            let before = sums.moments[0];
+            let before = sums;
             for (minute, powers) in run {
                 sums.add(powers, events[0][minute], events[1][minute]);
             }
             match known {
-                Some(bin) if sums.moments[0] > before => {
+                Some(bin) if sums != before => {
                     self.bins[bin].sums = sums;
                     self.bins[bin].stale = true;
                 }
