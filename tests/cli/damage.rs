@@ -2,6 +2,12 @@
 
 use std::fs;
 
+/// Segments are read-only files: another takes the place of one.
+fn overwrite(path: &std::path::Path, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+    fs::remove_file(path)?;
+    fs::write(path, bytes)
+}
+
 use crate::support::{HEADER, Home, says};
 
 /// A compacted store with a segment, and what it answers.
@@ -52,7 +58,7 @@ fn verify_names_what_is_lost_and_repair_keeps_the_rest() {
     // Inside the last block.
     let at = bytes.len() * 2 / 5;
     bytes[at] ^= 0x10;
-    fs::write(&path, &bytes).unwrap();
+    overwrite(&path, &bytes).unwrap();
     let ran = home.run(&["verify", "s"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     says(
@@ -83,7 +89,7 @@ fn a_segment_cut_short() {
     let bytes = fs::read(&path).unwrap();
     let sound = home.ok(&["query", "s"]);
     for length in [0, 1, bytes.len() / 2, bytes.len() - 1] {
-        fs::write(&path, &bytes[..length]).unwrap();
+        overwrite(&path, &bytes[..length]).unwrap();
         let ran = home.run(&["query", "s"]);
         says(&ran.err, &[&file]);
         // What has no block can be made anew from the blocks: with a warning
@@ -96,7 +102,7 @@ fn a_segment_cut_short() {
         assert_eq!(home.run(&["verify", "s"]).code, Some(1));
         says(&home.ok(&["inspect", "s"]), &["DAMAGED"]);
     }
-    fs::write(&path, &bytes).unwrap();
+    overwrite(&path, &bytes).unwrap();
     assert_eq!(home.rows(&["--every", "1m"]).len(), 600);
 }
 
@@ -106,7 +112,7 @@ fn a_manifest_cut_short_or_empty() {
     let path = home.path("s/MANIFEST");
     let bytes = fs::read(&path).unwrap();
     for length in [0, 1, 40] {
-        fs::write(&path, &bytes[..length]).unwrap();
+        overwrite(&path, &bytes[..length]).unwrap();
         for command in [
             &["query", "s"][..],
             &["inspect", "s"],
@@ -115,7 +121,7 @@ fn a_manifest_cut_short_or_empty() {
             says(&home.fails(command), &["MANIFEST"]);
         }
     }
-    fs::write(&path, &bytes).unwrap();
+    overwrite(&path, &bytes).unwrap();
     assert_eq!(home.rows(&["--every", "1m"]).len(), 600);
 }
 
@@ -130,7 +136,7 @@ fn a_store_of_a_newer_format() {
         let crc = header_crc(&bytes[copy..copy + 28], copy as u64);
         bytes[copy + 28..copy + 32].copy_from_slice(&crc.to_le_bytes());
     }
-    fs::write(&path, &bytes).unwrap();
+    overwrite(&path, &bytes).unwrap();
     let image = home.image("s");
     for command in [
         &["query", "s"][..],
