@@ -84,13 +84,15 @@ impl Monitor {
                     pair.test.ratio(alpha);
                 }
             };
-            std::thread::scope(|scope| {
-                for pairs in others.chunks_mut(share) {
-                    scope.spawn(move || walk(pairs));
-                }
-                aside.advance(branches, sample, end);
-                walk(mine);
-            });
+            let others: Vec<_> = others.chunks_mut(share).map(Mutex::new).collect();
+            beside(
+                &others,
+                |pairs| walk(&mut pairs.lock()),
+                || {
+                    aside.advance(branches, sample, end);
+                    walk(mine);
+                },
+            );
         } else {
             let mut walker = Walker::new(&self.pairs, control, &columns, margin);
             for stop in stops {

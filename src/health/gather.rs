@@ -6,6 +6,7 @@ use super::threads;
 use crate::engine::state::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Kind, Metric, Minute, Name, Pattern, Release, Role};
+use crate::query::beside::beside;
 use crate::query::{self, Every, GroupBy, StoredSeries, Values};
 
 /// Cells to read from which on another thread pays for itself.
@@ -86,23 +87,15 @@ fn columns(stored: &[StoredSeries<'_>], as_of: Minute) -> Result<Vec<Column>> {
         .len()
         .div_ceil(threads::worth(cells, CELLS_PER_THREAD));
     let (mine, others) = stored.split_at(share);
-    std::thread::scope(|scope| {
-        let read = &read;
-        let parts = others.chunks(share.max(1));
-        let workers: Vec<_> = parts.map(|part| scope.spawn(move || read(part))).collect();
-        let mut columns = read(mine);
-        for worker in workers {
-            let theirs = match worker.join() {
-                Ok(theirs) => theirs,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            columns = columns.and_then(|mut all| {
-                all.extend(theirs?);
-                Ok(all)
-            });
-        }
-        columns
-    })
+    let others: Vec<&[StoredSeries<'_>]> = others.chunks(share.max(1)).collect();
+    let (mut columns, theirs) = beside(&others, |part| read(part), || read(mine));
+    for theirs in theirs {
+        columns = columns.and_then(|mut all| {
+            all.extend(theirs?);
+            Ok(all)
+        });
+    }
+    columns
 }
 
 /// The branch called `name`, declared or with data.

@@ -7,6 +7,7 @@ use crate::engine::state::Snapshot;
 use crate::error::Result;
 use crate::limits::MINUTE_END;
 use crate::model::{Kind, Minute, Pattern};
+use crate::query::beside::beside;
 use crate::query::gather::{
     Choice, Found, Gather, MEMTABLES, Names, Recent, check_broken, check_lost,
 };
@@ -345,30 +346,19 @@ fn run_batch(
     let (mine, others) = chunks
         .split_first()
         .map_or((batch, &[][..]), |(mine, others)| (*mine, others));
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = others
-            .iter()
-            .map(|chunk| {
-                scope.spawn(|| {
-                    let mut output = Output::default();
-                    context.read(chunk, &mut Scratch::default(), &mut output)?;
-                    Ok(output)
-                })
-            })
-            .collect();
-        let mut done = context.read(mine, scratch, output);
-        for worker in workers {
-            let theirs = match worker.join() {
-                Ok(theirs) => theirs,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            // The first error in the order of series, whoever came first.
-            if done.is_ok() {
-                done = theirs.and_then(|theirs| output.absorb(theirs, &context.shape));
-            }
+    let theirs = |chunk: &&[Found]| {
+        let mut output = Output::default();
+        context.read(chunk, &mut Scratch::default(), &mut output)?;
+        Ok(output)
+    };
+    let (mut done, theirs) = beside(others, theirs, || context.read(mine, scratch, output));
+    for theirs in theirs {
+        // The first error in the order of series, whoever came first.
+        if done.is_ok() {
+            done = theirs.and_then(|theirs| output.absorb(theirs, &context.shape));
         }
-        done
-    })
+    }
+    done
 }
 
 /// The batch in parts of about the same cost, none of which cuts a series.

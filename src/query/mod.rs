@@ -1,6 +1,7 @@
 //! Reading: from what is asked, over what can be left unread, to a table.
 
 mod accumulate;
+pub(crate) mod beside;
 mod column;
 mod execute;
 mod fold;
