@@ -1,5 +1,7 @@
 //! Minutes into a monitor: all of them from columns, or one more.
 
+use parking_lot::Mutex;
+
 use super::Arm;
 use super::input::Observations;
 use super::monitor::{BranchState, Monitor, Pair};
@@ -9,6 +11,7 @@ use super::threads;
 use super::walk::{Days, Keyed, Walker};
 use crate::error::{Error, Result};
 use crate::model::Minute;
+use crate::query::beside::beside;
 
 /// Minutes of a pair from which on another thread pays for itself: walking
 /// them takes several times as long as starting it.
