@@ -58,7 +58,7 @@ fn blocks(minutes: &[(Arm, Arm)], margin: f64) -> Vec<f64> {
     let (mut events, mut exposure) = (0.0, 0.0);
     let (mut start, mut expected) = (0, [0.0; 2]);
     let mut differences: Vec<(f64, f64)> = Vec::new();
-    let (mut spread, mut left_over) = (1.0, 0.0);
+    let (mut spread, mut left_over, mut before) = (1.0, 0.0, None);
     let mut log_e = Vec::new();
     for (at, (t, c)) in minutes.iter().enumerate() {
         if exposure > 0.0 {
@@ -89,10 +89,10 @@ fn blocks(minutes: &[(Arm, Arm)], margin: f64) -> Vec<f64> {
             }
             let new = 2.0 * (a - margin * b) / (1.0 + margin) - left_over;
             left_over = new * 30.0 / (6.0 * (at + 1 - start) as f64 - 60.0);
-            let (fewer, more) = (
-                hours[1] / (hours[0] + hours[1]),
-                hours[0] / (hours[0] + hours[1]),
-            );
+            let now = hours[0] / (hours[0] + hours[1]);
+            let fewer = before.map_or(now.min(1.0 - now), |share: f64| 1.0 - share);
+            let more = 1.0 - fewer;
+            before = Some(now);
             let moment = 3.0 * 6_400.0 * expected[1] * more * (more - fewer);
             let highest = if moment > 0.0 {
                 moment.cbrt().recip()

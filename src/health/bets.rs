@@ -42,8 +42,8 @@ fn log_weights() -> [f64; BETTORS] {
 
 /// The highest λ a block may be bet on with: ∛(1/(3·M)), M a bound on the third
 /// moment of a difference against the claim, from bursts of at most `burst` events
-/// in the arm said to have fewer. `fewer` is that arm's share of the block's
-/// exposure, `expected` the events it expects. M is burst²·expected times how far
+/// in the arm said to have fewer. `fewer` is that arm's share of the exposure,
+/// `expected` the events it expects. M is burst²·expected times how far
 /// the arms are apart; where that arm is the larger one (or equal) the moment
 /// speaks for neither, or against the bettor, and there is no bound.
 pub fn highest_stake(burst: f64, expected: f64, fewer: f64) -> f64 {

@@ -93,6 +93,8 @@ pub struct Claimed {
     bets: Bets,
     /// What the last block leaves to be expected of the next one's difference.
     left_over: f64,
+    /// T's share of the exposure of the last block.
+    share: Option<f64>,
 }
 
 /// Running sums over blocks, sound where raw sums of squares would cancel:
@@ -245,6 +247,7 @@ impl Claimed {
             ratio,
             bets: Bets::new(1.0),
             left_over: 0.0,
+            share: None,
         }
     }
 
@@ -306,10 +309,15 @@ impl Claimed {
         } - self.left_over;
         let [t, c] = self.exposure;
         let [expected_t, expected_c] = self.in_block(expected);
+        // The share of the block before: this one's, where exposure comes late and
+        // by chance, would make bettors bold just when they win.
+        let now = t / (t + c);
+        let before = self.share.replace(now);
         let (fewer, expected_fewer) = match self.claim {
-            Claim::Above => (c / (t + c), expected_c),
-            Claim::Below => (t / (t + c), expected_t),
+            Claim::Above => (before.map(|it| 1.0 - it), expected_c),
+            Claim::Below => (before, expected_t),
         };
+        let fewer = fewer.unwrap_or(now.min(1.0 - now));
         let highest = highest_stake(self.burst_events, expected_fewer, fewer);
         self.bets.add(new, highest);
         let burst = f64::from(self.burst_minutes);
