@@ -101,7 +101,7 @@ fn metrics(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         let count = folded.len();
         writeln!(
             out,
-            "<details{open}><summary>{count} more, all healthy</summary>"
+            "<details class=\"rows\"{open}><summary>{count} more, all healthy</summary>"
         )?;
         table(out, &folded)?;
         writeln!(out, "</details>")?;
