@@ -159,7 +159,7 @@ fn applications_with_an_honest_burst_bound_are_inconclusive_but_the_worst() {
         "7.2 times control's rate"
     );
     let known = ["app1-02", "app1-06"];
-    for branch in report.branches.iter() {
+    for branch in &report.branches {
         if known.contains(&branch.branch.as_str()) {
             continue;
         }
