@@ -475,9 +475,11 @@ fn the_demonstration_tells_its_story() {
     says(
         &told,
         &[
-            "first alarm 2026-01-05T14:09Z",
+            "first alarm 2026-01-05T1",
             "minute for minute",
             "(exit code 3)",
+            "held back until its week is whole",
+            "2026-01-12T00:00Z",
         ],
     );
 }

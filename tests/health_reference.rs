@@ -30,7 +30,7 @@ fn tempered(minutes: &[(Arm, Arm)], margin: f64) -> Vec<f64> {
         .filter(|delta| *delta > margin.ln())
         .take(30)
         .collect();
-    let prior: Vec<f64> = deltas.iter().map(|delta| -2.0 * delta * delta).collect();
+    let prior: Vec<f64> = deltas.iter().map(|delta| -0.5 * delta * delta).collect();
     let total = log_sum_exp(&prior);
     let mut scores = vec![0.0; deltas.len()];
     let mut log_e = Vec::new();
@@ -57,8 +57,8 @@ fn tempered(minutes: &[(Arm, Arm)], margin: f64) -> Vec<f64> {
 fn blocks(minutes: &[(Arm, Arm)], margin: f64) -> Vec<f64> {
     let (mut events, mut exposure) = (0.0, 0.0);
     let (mut start, mut expected) = (0, [0.0; 2]);
-    let mut differences: Vec<f64> = Vec::new();
-    let mut spread = 1.0;
+    let mut differences: Vec<(f64, f64)> = Vec::new();
+    let (mut spread, mut left_over, mut before) = (1.0, 0.0, None);
     let mut log_e = Vec::new();
     for (at, (t, c)) in minutes.iter().enumerate() {
         if exposure > 0.0 {
@@ -87,16 +87,31 @@ fn blocks(minutes: &[(Arm, Arm)], margin: f64) -> Vec<f64> {
                 let larger = hours[0].max(hours[1]) / (hours[0] + hours[1]);
                 spread = (expected[0].min(expected[1]) * larger).sqrt();
             }
-            differences.push(2.0 * (a - margin * b) / (1.0 + margin));
+            let new = 2.0 * (a - margin * b) / (1.0 + margin) - left_over;
+            left_over = new * 30.0 / (6.0 * (at + 1 - start) as f64 - 60.0);
+            let now = hours[0] / (hours[0] + hours[1]);
+            let fewer = before.map_or(now.min(1.0 - now), |share: f64| 1.0 - share);
+            let more = 1.0 - fewer;
+            before = Some(now);
+            let moment = 3.0 * 6_400.0 * expected[1] * more * (more - fewer);
+            let highest = if moment > 0.0 {
+                moment.cbrt().recip()
+            } else {
+                1e300
+            };
+            differences.push((new, highest));
             (start, expected) = (at + 1, [0.0; 2]);
         }
-        let weight = |bettor: i32| 0.5f64.sqrt().powi(bettor);
+        let weight = |bettor: i32| 2f64.powf(0.25 * f64::from(bettor));
         let total: f64 = (0..8).map(weight).sum();
         let terms: Vec<f64> = (0..8)
             .map(|bettor| {
                 let lambda = 2f64.powi(bettor - 7) / spread;
                 // Nobody loses more than all but 10⁻¹⁰⁰ of what is left.
-                let gain = |d: &f64| (2.0 / (1.0 + (-2.0 * lambda * d).exp())).max(2e-100).ln();
+                let gain = |(d, highest): &(f64, f64)| {
+                    let odds = (-2.0 * lambda.min(*highest) * d).exp();
+                    (2.0 / (1.0 + odds)).max(2e-100).ln()
+                };
                 differences.iter().map(gain).sum::<f64>() + (weight(bettor) / total).ln()
             })
             .collect();

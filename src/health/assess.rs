@@ -4,12 +4,8 @@ use super::combined::{Evidence, Ratio};
 use super::monitor::{Monitor, Pair, Total};
 use super::report::{BranchReport, MetricReport, Report};
 use super::verdict::{self, CheckVerdict, Findings, Verdict};
-use super::{ebh, guard, rates};
+use super::{ebh, guard, rates, silence};
 use crate::model::{Decimal, Minute, Role};
-
-/// Minutes without a cell, while control has some, after which a series is
-/// called silent.
-const SILENT_MINUTES: u32 = 60;
 
 /// What one pair says at this look.
 #[derive(Clone, Copy, Debug)]
@@ -181,6 +177,7 @@ impl Monitor {
             invalid,
             held: false,
             data: exposed && events,
+            silent: self.silence(pair).is_some_and(|it| it.whole),
             bad_side: definition.worse.is_some(),
             better: look.better,
             worse: look.worse || first_alarm.is_some(),
@@ -219,7 +216,7 @@ impl Monitor {
         let silent = |metric: usize| {
             let last = |branch: usize| self.branches[branch].totals[metric].last;
             let (own, other) = (last(pair.branch), last(control)?);
-            own.is_none_or(|own| own + SILENT_MINUTES < other)
+            own.is_none_or(|own| own + silence::MINUTES < other)
                 .then_some(own)
         };
         let since = |last: Option<u32>, what: &str| match minute(last) {
@@ -240,8 +237,8 @@ impl Monitor {
             }
             return Some("neither branch has an event".into());
         }
-        if let Some(last) = silent(pair.metric).filter(|_| report.control_events.is_some()) {
-            return Some(since(last, &self.metrics[pair.metric].name));
+        if let Some(silence) = self.silence(pair) {
+            return Some(since(silence.last, &self.metrics[pair.metric].name));
         }
         let (lower, upper) = (look.ratio.lower, look.ratio.upper);
         if let (Verdict::Healthy, true, Some(lower), Some(upper)) =

@@ -20,7 +20,7 @@
 use std::f64::consts::LN_2;
 
 use super::Arm;
-use super::bets::Bets;
+use super::bets::{Bets, highest_stake};
 use super::drift::Drift;
 use super::exposures::ahead;
 use super::logspace::log_phi;
@@ -69,6 +69,7 @@ pub struct Blocks {
 pub struct Claimed {
     claim: Claim,
     burst_minutes: u32,
+    burst_events: f64,
     /// The first minute at which the open block is as long as a burst.
     pub(super) due: u32,
     /// Expected events of T and of C at which the open block may close.
@@ -90,6 +91,10 @@ pub struct Claimed {
     /// The ratio alarms are raised against, and the bets on it.
     ratio: f64,
     bets: Bets,
+    /// What the last block leaves to be expected of the next one's difference.
+    left_over: f64,
+    /// T's share of the exposure of the last block.
+    share: Option<f64>,
 }
 
 /// Running sums over blocks, sound where raw sums of squares would cancel:
@@ -224,6 +229,7 @@ impl Claimed {
         Claimed {
             claim,
             burst_minutes: burst_minutes.max(1),
+            burst_events: f64::from(burst_events),
             due: u32::MAX,
             wanted: match claim {
                 Claim::Above => [EXPECTED_EVENTS, bursts],
@@ -240,6 +246,8 @@ impl Claimed {
             drift: Drift::default(),
             ratio,
             bets: Bets::new(1.0),
+            left_over: 0.0,
+            share: None,
         }
     }
 
@@ -295,10 +303,26 @@ impl Claimed {
         self.sums.cc += c * c;
         self.drift.add(d, self.count as usize);
         let above = 2.0 * (self.a - self.ratio * self.c) / (1.0 + self.ratio);
-        self.bets.add(match self.claim {
+        let new = match self.claim {
             Claim::Above => above,
             Claim::Below => -above,
-        });
+        } - self.left_over;
+        let [t, c] = self.exposure;
+        let [expected_t, expected_c] = self.in_block(expected);
+        // The share of the block before: this one's, where exposure comes late and
+        // by chance, would make bettors bold just when they win.
+        let now = t / (t + c);
+        let before = self.share.replace(now);
+        let (fewer, expected_fewer) = match self.claim {
+            Claim::Above => (before.map(|it| 1.0 - it), expected_c),
+            Claim::Below => (before, expected_t),
+        };
+        let fewer = fewer.unwrap_or(now.min(1.0 - now));
+        let highest = highest_stake(self.burst_events, expected_fewer, fewer);
+        self.bets.add(new, highest);
+        let burst = f64::from(self.burst_minutes);
+        let minutes = burst + f64::from(minute.saturating_sub(self.due));
+        self.left_over = new * carry(burst, minutes);
         self.count = self.count.saturating_add(1);
         (self.a, self.c) = (0.0, 0.0);
         self.exposure = [0.0; 2];
@@ -386,6 +410,15 @@ impl Claimed {
         let chance = 2.0 / blocks.sqrt();
         (highest > chance).then_some(highest)
     }
+}
+
+/// Of a block's difference, the share to be expected of the next one again, were
+/// all of it loops as long as a burst may be: those that run across the boundary
+/// count in both. A loop of L minutes that begins somewhere in a block of B has an
+/// L³/6 of its square in common with the next, of L²·(B − L/3) in its own; the
+/// quotient is L/(6B − 2L), ¼ where blocks are as short as bursts.
+fn carry(burst: f64, minutes: f64) -> f64 {
+    burst / (6.0 * minutes - 2.0 * burst)
 }
 
 impl Standing {

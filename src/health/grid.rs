@@ -6,6 +6,10 @@ use super::logspace::log_sum_exp;
 
 /// Spread of the prior over log-ratios: π(δ) ∝ exp(−δ²/(2·0.5²)).
 const SPREAD: f64 = 0.5;
+/// … and where the tempered test alarms: π(δ) ∝ exp(−δ²/2). A tempered likelihood
+/// is so flat that a wide prior costs little, and what the narrow one would find
+/// first the blocks find anyway.
+const ALARM_SPREAD: f64 = 1.0;
 
 /// Weights over a run of a grid's points, summing to 1.
 #[derive(Clone, Debug)]
@@ -38,15 +42,15 @@ impl Grid {
         let step = |index: usize| 0.05 + 0.1 * index as f64;
         let mirrored = (0..30).rev().map(|index| -step(index));
         let mut deltas: Vec<f64> = mirrored.chain((0..30).map(step)).collect();
-        let either = prior(&deltas, 0..60);
-        let better = prior(&deltas, 0..30);
+        let either = prior(&deltas, 0..60, SPREAD);
+        let better = prior(&deltas, 0..30, ALARM_SPREAD);
         let mut worse = 30..60;
         if margin > 1.0 {
             let first = ((margin.ln() - 0.05) / 0.1).floor().max(-1.0) as i64 + 1;
             deltas.extend((0..30).map(|index| step(index + first as usize)));
             worse = 60..90;
         }
-        let worse = prior(&deltas, worse);
+        let worse = prior(&deltas, worse, ALARM_SPREAD);
         Grid {
             deltas,
             worse,
@@ -60,15 +64,15 @@ impl Grid {
     pub fn exact(margin: f64) -> Self {
         let step = |index: i64| index as f64 / 20.0;
         let mut deltas: Vec<f64> = (-60..=60).map(step).collect();
-        let either = prior(&deltas, 0..121);
-        let better = prior(&deltas, 0..60);
+        let either = prior(&deltas, 0..121, SPREAD);
+        let better = prior(&deltas, 0..60, SPREAD);
         let mut worse = 61..121;
         if margin > 1.0 {
             let first = (margin.ln() * 20.0).floor() as i64 + 1;
             deltas.extend((0..60).map(|index| step(index + first)));
             worse = 121..181;
         }
-        let worse = prior(&deltas, worse);
+        let worse = prior(&deltas, worse, SPREAD);
         Grid {
             deltas,
             worse,
@@ -78,10 +82,10 @@ impl Grid {
     }
 }
 
-fn prior(deltas: &[f64], points: Range<usize>) -> Prior {
+fn prior(deltas: &[f64], points: Range<usize>, spread: f64) -> Prior {
     let mut log_weights: Vec<f64> = deltas[points.clone()]
         .iter()
-        .map(|delta| -delta * delta / (2.0 * SPREAD * SPREAD))
+        .map(|delta| -delta * delta / (2.0 * spread * spread))
         .collect();
     let total = log_sum_exp(log_weights.iter().copied());
     for weight in &mut log_weights {

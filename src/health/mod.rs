@@ -49,6 +49,7 @@ mod root;
 mod sequence;
 mod settings;
 mod shares;
+mod silence;
 mod stride;
 mod threads;
 mod trace;

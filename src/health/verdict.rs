@@ -89,6 +89,8 @@ pub struct Findings {
     pub held: bool,
     /// Both arms have exposure, and there are events.
     pub data: bool,
+    /// It came once and does not any more, or never did, while control's goes on.
+    pub silent: bool,
     /// Whether the metric has a bad side.
     pub bad_side: bool,
     /// Evidence for "better" is at its threshold.
@@ -113,6 +115,8 @@ pub fn choose(findings: &Findings) -> Verdict {
         it if it.invalid => Verdict::Invalid,
         it if it.held => Verdict::Held,
         it if !it.data => Verdict::NoData,
+        // Silence can be harm, and is never good news.
+        it if it.silent && !(it.bad_side && it.worse) => Verdict::NoData,
         // Either side may be the bad one.
         it if !it.bad_side && within && not_below => Verdict::Healthy,
         it if !it.bad_side => Verdict::Inconclusive,
@@ -191,6 +195,12 @@ mod tests {
         assert_eq!(with(|_| ()), Verdict::Inconclusive);
         assert_eq!(with(|it| it.data = false), Verdict::NoData);
         assert_eq!(with(|it| it.worse = true), Verdict::Regressed);
+        assert_eq!(
+            with(|it| (it.silent, it.better) = (true, true)),
+            Verdict::NoData
+        );
+        let silenced = with(|it| (it.silent, it.worse) = (true, true));
+        assert_eq!(silenced, Verdict::Regressed);
         assert_eq!(with(|it| it.better = true), Verdict::Improved);
         assert_eq!(with(narrow), Verdict::Healthy);
         assert_eq!(

@@ -204,15 +204,11 @@ impl Demo {
             ],
         )?;
         self.judge()?;
+        self.refused(
+            "The number of pages decides, so it is held back until its week is whole:",
+            &["--metric", "pages", "--every", "all", "--at", &third],
+        )?;
         answer(|out| {
-            writeln!(
-                out,
-                "\nThe number of pages decides, so it is held back until its week is whole:"
-            )?;
-            writeln!(
-                out,
-                "$ hotstove query {store} --metric pages --every all --at {third}"
-            )?;
             writeln!(out, "\nThe store is yours:")?;
             writeln!(out, "$ hotstove inspect {store}")?;
             writeln!(
@@ -253,6 +249,15 @@ impl Demo {
         let mut asked = self.asked::<Asked>("query", arguments)?;
         asked.query.format = Some(Format::Table);
         asked.query.run().map(|_| ())
+    }
+
+    /// Prints a question and why there is no answer.
+    fn refused(&self, question: &str, arguments: &[&str]) -> Result<()> {
+        self.say(question, "query", arguments)?;
+        match self.asked::<Asked>("query", arguments)?.query.run() {
+            Err(Failure::Failed(why)) => answer(|out| writeln!(out, "hotstove: {why}")),
+            other => other.map(|_| ()),
+        }
     }
 
     /// Prints a question, and the command that asks it.

@@ -15,6 +15,9 @@ const STYLE: &str = include_str!("page.css");
 /// Pairs whose charts are shown at once; the rest is folded away.
 const CHARTS: usize = 6;
 
+/// Rows of metrics beyond which those that are healthy are folded away.
+const ROWS: usize = 12;
+
 /// Writes the page.
 pub fn write(out: &mut dyn Write, report: &Report, trace: &Trace) -> io::Result<()> {
     let release = escaped(&report.release);
@@ -76,7 +79,7 @@ fn sentence(text: &str) -> String {
 }
 
 fn metrics(out: &mut dyn Write, report: &Report) -> io::Result<()> {
-    let rows: Vec<(&str, &MetricReport)> = match words::compared(report).next() {
+    let mut rows: Vec<(&str, &MetricReport)> = match words::compared(report).next() {
         Some(_) => words::compared(report).collect(),
         None => report
             .branches
@@ -85,68 +88,102 @@ fn metrics(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             .filter(|(_, metric)| metric.role != Role::Enrolment)
             .collect(),
     };
+    let mut folded = Vec::new();
+    if rows.len() > ROWS {
+        rows.sort_by_key(|(_, metric)| weight(metric.verdict));
+        let fine = rows.partition_point(|(_, it)| it.verdict != Verdict::Healthy);
+        folded = rows.split_off(fine);
+    }
+    writeln!(out, "<h2>Metrics</h2>")?;
+    table(out, &rows)?;
+    if !folded.is_empty() {
+        let open = if rows.is_empty() { " open" } else { "" };
+        let count = folded.len();
+        writeln!(
+            out,
+            "<details class=\"rows\"{open}><summary>{count} more, all healthy</summary>"
+        )?;
+        table(out, &folded)?;
+        writeln!(out, "</details>")?;
+    }
     writeln!(
         out,
-        "<h2>Metrics</h2>\n<table class=\"metrics\"><thead><tr><th>branch</th><th>metric</th><th>verdict</th>\
+        "<p class=\"soft\">Rates are events per 1,000 units of exposure; last hour: branch / control.</p>"
+    )
+}
+
+fn table(out: &mut dyn Write, rows: &[(&str, &MetricReport)]) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "<table class=\"metrics\"><thead><tr><th>branch</th><th>metric</th><th>verdict</th>\
          <th class=\"n\">rate</th><th class=\"n\">control</th><th class=\"n\">ratio</th><th class=\"w\">sequence</th>\
          <th class=\"n\">last hour</th><th class=\"n\">evidence</th><th class=\"w\">first alarm</th></tr></thead><tbody>"
     )?;
     for (branch, metric) in rows {
-        let verdict = match (metric.verdict, metric.opens_at) {
-            (Verdict::Held, Some(opens)) => {
-                format!(
-                    "{} <span class=\"soft\">until {opens}</span>",
-                    badge("held")
-                )
-            }
-            (verdict, _) => badge(verdict.as_str()),
-        };
-        let minute = |at: Option<Minute>| at.map_or("–".into(), |at| at.to_string());
-        let now = match (metric.rate_now, metric.control_rate_now) {
-            (None, None) => "–".to_owned(),
-            (own, control) => format!("{} / {}", words::rate(own), words::rate(control)),
-        };
-        writeln!(
-            out,
-            "<tr><td data-is=\"branch\">{}</td><td data-is=\"metric\"><b>{}</b></td><td>{verdict}</td>",
-            escaped(branch),
-            escaped(&metric.metric)
-        )?;
-        for (name, class, text) in [
-            ("rate", "n", words::rate(metric.rate)),
-            ("control", "n", words::rate(metric.control_rate)),
-            ("ratio", "n", words::rate(metric.ratio)),
-            ("sequence", "w", words::range(metric).unwrap_or("–".into())),
-            ("last hour", "n", now),
-            ("evidence", "n", words::evidence(metric.log_e)),
-            ("first alarm", "w", minute(metric.first_alarm)),
-        ] {
-            let none = if text == "–" { " none" } else { "" };
-            write!(
-                out,
-                "<td class=\"{class}{none}\" data-is=\"{name}\">{text}</td>"
-            )?;
-        }
-        writeln!(out, "</tr>")?;
+        row(out, branch, metric)?;
     }
+    writeln!(out, "</tbody></table>")
+}
+
+fn row(out: &mut dyn Write, branch: &str, metric: &MetricReport) -> io::Result<()> {
+    let verdict = match (metric.verdict, metric.opens_at) {
+        (Verdict::Held, Some(opens)) => {
+            format!(
+                "{} <span class=\"soft\">until {opens}</span>",
+                badge("held")
+            )
+        }
+        (verdict, _) => badge(verdict.as_str()),
+    };
+    let minute = |at: Option<Minute>| at.map_or("–".into(), |at| at.to_string());
+    let now = match (metric.rate_now, metric.control_rate_now) {
+        (None, None) => "–".to_owned(),
+        (own, control) => format!("{} / {}", words::rate(own), words::rate(control)),
+    };
     writeln!(
         out,
-        "</tbody></table>\n<p class=\"soft\">Rates are events per 1,000 units of exposure; last hour: branch / control.</p>"
-    )
+        "<tr><td class=\"branch\">{}</td><td class=\"metric\"><b>{}</b></td><td class=\"verdict\">{verdict}</td>",
+        escaped(branch),
+        escaped(&metric.metric)
+    )?;
+    for (name, class, text) in [
+        ("rate", "n", words::rate(metric.rate)),
+        ("control", "n", words::rate(metric.control_rate)),
+        ("ratio", "n", words::rate(metric.ratio)),
+        ("sequence", "w", words::range(metric).unwrap_or("–".into())),
+        ("last hour", "n", now),
+        ("evidence", "n", words::evidence(metric.log_e)),
+        ("first alarm", "w", minute(metric.first_alarm)),
+    ] {
+        let none = if text == "–" { " none" } else { "" };
+        write!(
+            out,
+            "<td class=\"{class}{none}\" data-is=\"{name}\">{text}</td>"
+        )?;
+    }
+    writeln!(out, "</tr>")
 }
 
 /// Those that matter most first.
+fn weight(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Regressed => 0,
+        Verdict::Improved => 1,
+        Verdict::NoData => 2,
+        Verdict::Inconclusive => 3,
+        Verdict::Invalid => 4,
+        Verdict::Held => 5,
+        _ => 6,
+    }
+}
+
 fn rank(report: &Report, pair: &PairTrace) -> u8 {
     let found = words::compared(report)
         .find(|(branch, metric)| *branch == pair.branch && metric.metric == pair.metric);
-    match found.map(|(_, metric)| metric.verdict) {
-        Some(Verdict::Regressed) => 0,
-        Some(Verdict::Improved) => 1,
-        Some(Verdict::Inconclusive) => 2,
-        Some(Verdict::Invalid) => 3,
-        Some(Verdict::Healthy) => 4,
-        _ => 5,
-    }
+    found.map_or(7, |(_, metric)| weight(metric.verdict))
 }
 
 fn charts(out: &mut dyn Write, report: &Report, trace: &Trace) -> io::Result<()> {
@@ -180,7 +217,7 @@ fn charts(out: &mut dyn Write, report: &Report, trace: &Trace) -> io::Result<()>
             escaped(&pair.branch)
         )?;
         let control = report.control.as_deref().unwrap_or("control");
-        let rate = pictures::rate(trace, pair);
+        let rate = pictures::rate(trace, pair, alarm);
         writeln!(
             out,
             "<figure><h4>Rate per 1,000 {}</h4>{rate}<figcaption class=\"keys\"><span><i class=\"key\"></i>{}</span>\
@@ -238,7 +275,7 @@ fn rollout(out: &mut dyn Write, report: &Report, trace: &Trace) -> io::Result<()
     writeln!(
         out,
         "<h2>The roll-out</h2>\n<div class=\"charts\">\n<figure><h4>Exposure an hour</h4>{}<figcaption class=\"keys\">{keys}</figcaption></figure>",
-        pictures::exposure(trace, control)
+        pictures::exposure(trace, control, report.checks.completeness.whole_until)
     )?;
     if trace
         .branches
@@ -269,7 +306,7 @@ fn rollout(out: &mut dyn Write, report: &Report, trace: &Trace) -> io::Result<()
 fn checks(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     writeln!(
         out,
-        "<h2>Checks</h2>\n<table><thead><tr><th>check</th><th>verdict</th><th>what is known</th></tr></thead><tbody>"
+        "<h2>Checks</h2>\n<table class=\"checks\"><thead><tr><th>check</th><th>verdict</th><th>what is known</th></tr></thead><tbody>"
     )?;
     for (check, verdict, told) in words::checks(report) {
         writeln!(

@@ -10,7 +10,7 @@ const LEAST_POWER: f64 = -2.0;
 
 /// Rates of a branch and control in a moving window, and as a band what the
 /// confidence sequence of their ratio says of the branch's rate.
-pub fn rate(trace: &Trace, pair: &PairTrace) -> String {
+pub fn rate(trace: &Trace, pair: &PairTrace, alarm: Option<Minute>) -> String {
     let window = window(trace);
     let own = moving(&pair.own, window);
     let control = moving(&pair.control, window);
@@ -41,6 +41,7 @@ pub fn rate(trace: &Trace, pair: &PairTrace) -> String {
     chart.band("", &band);
     chart.line("control", minutes(trace).zip(control));
     chart.line("own", minutes(trace).zip(own));
+    mark(&mut chart, alarm);
     chart.finish()
 }
 
@@ -126,16 +127,21 @@ fn powers(
         "own",
         minutes(trace).zip(log_e.iter().map(|it| Some(tens(*it)))),
     );
+    mark(&mut chart, alarm);
+    chart.finish()
+}
+
+/// Marks the first alarm.
+fn mark(chart: &mut Chart, alarm: Option<Minute>) {
     if let Some(at) = alarm {
         let text = at.to_string();
         let shown = text.get(5..16).unwrap_or(&text).replace('T', " ");
         chart.moment("alarm", at.get(), &format!("first alarm {shown}"));
     }
-    chart.finish()
 }
 
-/// Exposure an hour, branch by branch.
-pub fn exposure(trace: &Trace, control: Option<&str>) -> String {
+/// Exposure an hour, branch by branch, and where it may still change.
+pub fn exposure(trace: &Trace, control: Option<&str>, whole: Option<Minute>) -> String {
     let lengths = steps(trace);
     let hourly: Vec<Vec<Option<f64>>> = trace
         .branches
@@ -158,6 +164,10 @@ pub fn exposure(trace: &Trace, control: Option<&str>) -> String {
     for (index, (branch, hourly)) in trace.branches.iter().zip(hourly).enumerate() {
         let class = class(&branch.branch, index, control, trace);
         chart.line(class, minutes(trace).zip(hourly));
+    }
+    let (from, to) = span(trace);
+    if let Some(whole) = whole.filter(|it| (from..to).contains(&it.get())) {
+        chart.moment("whole", whole.get(), "whole until here");
     }
     chart.finish()
 }

@@ -5,6 +5,9 @@ use hotstove::health::{CheckVerdict, HistoryReport, MetricReport, Report, Signal
 
 use crate::print::{grouped, grouped_decimal};
 
+/// Reasons given for "inconclusive"; the table has them all.
+const OPEN: usize = 4;
+
 /// The verdict in one sentence.
 pub fn headline(report: &Report) -> String {
     let tolerated = percent(report.margin - 1.0);
@@ -65,27 +68,28 @@ pub fn compared(report: &Report) -> impl Iterator<Item = (&str, &MetricReport)> 
 /// What leads to the verdict, most important first.
 pub fn reasons(report: &Report) -> Vec<String> {
     let mut reasons = alarms(report);
-    let mut open = vec![Verdict::Regressed, Verdict::Improved];
-    open.extend(report.control.as_ref().map(|_| Verdict::Inconclusive));
-    for verdict in open {
-        let metrics = compared(report).filter(|(_, metric)| metric.verdict == verdict);
-        reasons.extend(metrics.map(|(branch, metric)| reason(branch, metric)));
-    }
+    let of = |verdict: Verdict| {
+        let metrics = compared(report).filter(move |(_, metric)| metric.verdict == verdict);
+        metrics.map(|(branch, metric)| reason(branch, metric))
+    };
+    reasons.extend(of(Verdict::Regressed));
+    reasons.extend(of(Verdict::Improved));
     reasons.extend(held(report));
     // Without a control that is all there is to say, and the headline says it.
     if report.control.is_none() {
         return reasons;
     }
     for (branch, metric) in compared(report) {
-        match (&metric.note, metric.verdict) {
-            (Some(note), Verdict::NoData) => {
-                reasons.push(format!("{} of {branch}: {note}", metric.metric));
-            }
-            (Some(note), Verdict::Healthy) => {
-                reasons.push(format!("{} of {branch}: {note}", metric.metric));
-            }
-            _ => {}
+        let told = [Verdict::NoData, Verdict::Healthy].contains(&metric.verdict);
+        if let Some(note) = metric.note.as_ref().filter(|_| told) {
+            reasons.push(format!("{} of {branch}: {note}", metric.metric));
         }
+    }
+    let open: Vec<String> = of(Verdict::Inconclusive).collect();
+    let more = open.len().saturating_sub(OPEN);
+    reasons.extend(open.into_iter().take(OPEN));
+    if more > 0 {
+        reasons.push(format!("{more} more are inconclusive"));
     }
     reasons
 }
