@@ -205,11 +205,12 @@ fn wild(random: &mut Random, minutes: usize, huge: bool) -> Vec<(Arm, Arm)> {
                 7.. if sparse => (*t, *c) = (Arm::default(), Arm::default()),
                 _ => {}
             }
-            for arm in [t, c] {
-                arm.exposure = (arm.exposure * 1e3).floor() / 1e3;
-            }
         }
         at = end;
+    }
+    // Columns keep three decimals.
+    for arm in rows.iter_mut().flat_map(|(t, c)| [t, c]) {
+        arm.exposure = (arm.exposure * 1e3).floor() / 1e3;
     }
     rows
 }
