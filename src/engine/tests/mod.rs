@@ -7,6 +7,7 @@ mod faults;
 mod found;
 mod full;
 mod lab;
+mod meddling;
 mod mending;
 mod model;
 mod oracle;
