@@ -273,7 +273,8 @@ impl View {
             };
             let series = Arc::new(SeriesTable::default());
             let attempt = open_segments(disk, &manifest, &known.0)
-                .and_then(|opened| replay(disk, &manifest, opened, &series, end));
+                .and_then(|opened| replay(disk, &manifest, opened, &series, end))
+                .and_then(|replayed| Ok((replayed, log_bytes(disk, manifest.first_wal)?)));
             // Files go away only after a newer manifest stopped naming them.
             let (now, _) = load_manifest(disk)?;
             // And a writer that began meanwhile may have written what it has not
@@ -283,8 +284,7 @@ impl View {
                 moved = attempt.err();
                 continue;
             }
-            let replayed = attempt?;
-            let log_bytes = log_bytes(disk, manifest.first_wal)?;
+            let (replayed, log_bytes) = attempt?;
             return Ok(View {
                 manifest,
                 series,
@@ -308,7 +308,8 @@ impl View {
         if end == End::File && self.end == End::File {
             // No writer is alive, but one may have lived since the last look.
             if load_manifest(disk)?.0.generation == self.manifest.generation
-                && log_bytes(disk, self.manifest.first_wal)? == self.log_bytes
+                && log_bytes(disk, self.manifest.first_wal)
+                    .is_ok_and(|bytes| bytes == self.log_bytes)
             {
                 return Ok(());
             }

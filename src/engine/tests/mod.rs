@@ -12,6 +12,7 @@ mod files;
 mod found;
 mod full;
 mod lab;
+mod meddling;
 mod mending;
 mod model;
 mod oracle;
