@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::storage::sim_disk::{Call, Change, Fate, Fault, Outcome, Unsynced};
 
 /// Every sort of step, and each after every sort that matters to it.
-const WORKLOAD: [Op; 22] = [
+const WORKLOAD: [Op; 23] = [
     Op::Commit,
     Op::Late,
     Op::Flush,
@@ -33,6 +33,8 @@ const WORKLOAD: [Op; 22] = [
     Op::Compact,
     Op::Reopen,
     Op::Commit,
+    // The last that is synced is the name of a manifest.
+    Op::Flush,
 ];
 
 const ERRNOS: [i32; 7] = [
