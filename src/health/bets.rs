@@ -30,6 +30,9 @@ pub struct Bets {
     /// Capital as ln and a factor near 1, so that no block needs a logarithm.
     logs: [f64; BETTORS],
     factors: [f64; BETTORS],
+    /// log E, once asked for: a block closes twice an hour, and a service asks
+    /// every minute.
+    log_e: Option<f64>,
 }
 
 /// ln of the weights, ∝ 2^(j/4): bold bettors have a little more, since a
@@ -64,6 +67,7 @@ impl Bets {
             first: 1.0 / (spread.max(1e-100) * (1 << (BETTORS - 1)) as f64),
             logs: [0.0; BETTORS],
             factors: [1.0; BETTORS],
+            log_e: None,
         }
     }
 
@@ -80,6 +84,7 @@ impl Bets {
             *factor *= 2.0 * against / (1.0 + odds);
             odds *= odds;
         }
+        self.log_e = None;
         let far = |factor: &f64| !(1e-100..1e100).contains(factor);
         if self.factors.iter().any(far) {
             for (log, factor) in self.logs.iter_mut().zip(&mut self.factors) {
@@ -90,9 +95,14 @@ impl Bets {
     }
 
     /// log E.
-    pub fn log_e(&self) -> f64 {
-        let capital = self.logs.iter().zip(&self.factors).zip(log_weights());
-        log_sum_exp(capital.map(|((log, factor), weight)| weight + log + factor.ln()))
+    pub fn log_e(&mut self) -> f64 {
+        *self.log_e.get_or_insert_with(|| {
+            let capital = self.logs.iter().zip(&self.factors).zip(log_weights());
+            let logs = capital.map(|((log, factor), weight)| weight + log + factor.ln());
+            let mut all = [0.0; BETTORS];
+            all.iter_mut().zip(logs).for_each(|(all, log)| *all = log);
+            log_sum_exp(all.into_iter())
+        })
     }
 
     /// No smaller than [`Bets::log_e`]: what the richest has.

@@ -221,6 +221,16 @@ impl Blocks {
     pub fn below(&self) -> &Claimed {
         &self.claims[1]
     }
+
+    /// The same, to ask for the evidence of bets.
+    pub fn above_mut(&mut self) -> &mut Claimed {
+        &mut self.claims[0]
+    }
+
+    /// The same, to ask for the evidence of bets.
+    pub fn below_mut(&mut self) -> &mut Claimed {
+        &mut self.claims[1]
+    }
 }
 
 impl Claimed {
@@ -355,7 +365,7 @@ impl Claimed {
     /// log E of the claim against the one ratio alarms are raised against, by
     /// the bets on signs: sharper than [`Claimed::log_e`], and not to be had of
     /// any ratio afterwards.
-    pub fn log_e_bet(&self) -> f64 {
+    pub fn log_e_bet(&mut self) -> f64 {
         if self.count == 0 {
             0.0
         } else {

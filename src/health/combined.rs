@@ -10,47 +10,27 @@
 use std::ops::Range;
 
 use super::Arm;
+use super::answers::Answers;
+pub use super::answers::{Evidence, Ratio};
 use super::blocks::Blocks;
 use super::exposures::{Exposures, due, smaller_share};
 use super::grid::{Grid, Prior};
+use super::heights::Heights;
 use super::likelihood::Likelihood;
 use super::logspace::{log_mean, log_sum_exp};
 use super::root::Root;
-use super::sequence::{self, Ends};
+use super::sequence::Ends;
 pub use super::settings::{Settings, Watch};
 use super::stride::{Reach, Rows};
-
-/// Evidence as natural logarithms, at one look.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Evidence {
-    /// For "T's rate is more than the margin times C's".
-    pub worse: f64,
-    /// For "T's rate is less than C's".
-    pub better: f64,
-    /// For "the rates differ".
-    pub either: f64,
-}
-
-/// A confidence sequence of the ratio r of T's rate to C's at one look.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Ratio {
-    /// The conditional maximum-likelihood estimate; none without events on
-    /// either side, or where it is infinite.
-    pub estimate: Option<f64>,
-    /// The lower bound; none where none is reached.
-    pub lower: Option<f64>,
-    /// The upper bound; none where none is reached.
-    pub upper: Option<f64>,
-}
 
 /// Arm T against arm C.
 #[derive(Clone, Debug)]
 pub struct Comparison {
-    settings: Settings,
-    grid: Grid,
-    likelihood: Likelihood,
+    pub(super) settings: Settings,
+    pub(super) grid: Grid,
+    pub(super) likelihood: Likelihood,
     /// Half (b), for "above" and for "below"; absent where events are independent.
-    blocks: Option<Blocks>,
+    pub(super) blocks: Option<Blocks>,
     /// The minute after the last one added.
     next: u32,
     first_alarm: Option<u32>,
@@ -58,10 +38,13 @@ pub struct Comparison {
     reach: Reach,
     /// … and the evidence of blocks stays below.
     blocks_ceiling: f64,
-    scores: Vec<f64>,
+    pub(super) scores: Vec<f64>,
+    pub(super) heights: Heights,
+    /// What was answered since the last minute came.
+    pub(super) answers: Answers,
     /// The estimate of ln r asked for last, and the ends of its sequence.
-    estimate: Option<Root>,
-    ends: Option<Ends>,
+    pub(super) estimate: Option<Root>,
+    pub(super) ends: Option<Ends>,
 }
 
 impl Comparison {
@@ -87,6 +70,8 @@ impl Comparison {
             reach: Reach::ANYWHERE,
             blocks_ceiling: f64::INFINITY,
             scores: Vec::new(),
+            heights: Heights::default(),
+            answers: Answers::default(),
             estimate: None,
             ends: None,
         };
@@ -127,6 +112,7 @@ impl Comparison {
             return;
         }
         self.pass(minute);
+        self.answers = Answers::default();
         self.next = minute + 1;
         let mut closed = false;
         if let Some(blocks) = &mut self.blocks {
@@ -156,6 +142,7 @@ impl Comparison {
     ) {
         debug_assert!(exposures.start + minutes.start as u32 >= self.next || minutes.is_empty());
         self.pass(exposures.start + minutes.start as u32);
+        self.answers = Answers::default();
         let rows = Rows {
             exposures,
             due: exposures.due(self.settings.margin_watched()),
@@ -187,6 +174,7 @@ impl Comparison {
     #[inline]
     pub fn pass(&mut self, minute: u32) {
         while let Some(look) = self.blocks.as_mut().and_then(|it| it.pass(minute)) {
+            self.answers = Answers::default();
             self.look_if_near(look, true);
         }
     }
@@ -222,10 +210,10 @@ impl Comparison {
         let tempered = self.tempered(self.settings.prior(&self.grid), self.margin_score());
         let blocks = self
             .blocks
-            .as_ref()
+            .as_mut()
             .map_or(tempered, |blocks| match self.settings.watch {
                 Watch::Either => apart(blocks, 1.0),
-                _ => blocks.above().log_e_bet(),
+                _ => blocks.above_mut().log_e_bet(),
             });
         let threshold = self.settings.log_threshold;
         if log_mean(tempered, blocks) >= threshold {
@@ -297,31 +285,6 @@ impl Comparison {
         self.first_alarm
     }
 
-    /// Evidence as of the minutes added (and passed).
-    pub fn evidence(&mut self) -> Evidence {
-        self.likelihood.scores(&self.grid, &mut self.scores);
-        let offset = self.margin_score();
-        let mean = |tempered: f64, blocks: Option<f64>| match blocks {
-            Some(blocks) => log_mean(tempered, blocks),
-            None => tempered,
-        };
-        let blocks = self.blocks.as_ref();
-        Evidence {
-            worse: mean(
-                self.tempered(&self.grid.worse, offset),
-                blocks.map(|it| it.above().log_e_bet()),
-            ),
-            better: mean(
-                self.tempered(&self.grid.better, 0.0),
-                blocks.map(|it| it.below().log_e_bet()),
-            ),
-            either: mean(
-                self.tempered(&self.grid.either, 0.0),
-                blocks.map(|it| apart(it, 1.0)),
-            ),
-        }
-    }
-
     /// log E_a over a prior; `scores` must be current.
     fn tempered(&self, prior: &Prior, offset: f64) -> f64 {
         let burst = self.settings.burst();
@@ -330,66 +293,16 @@ impl Comparison {
         log_sum_exp(terms.map(|(score, weight)| weight + (score - offset) / burst))
     }
 
-    fn margin_score(&self) -> f64 {
+    pub(super) fn margin_score(&self) -> f64 {
         if self.settings.margin_watched() > 1.0 {
             self.likelihood.score(self.settings.margin.ln())
         } else {
             0.0
         }
     }
-
-    /// The confidence sequence of r at level 1 − alpha, at this look.
-    pub fn ratio(&mut self, alpha: f64) -> Ratio {
-        self.likelihood.scores(&self.grid, &mut self.scores);
-        let height = self.tempered(&self.grid.either, 0.0);
-        let burst = self.settings.burst();
-        let limit = -alpha.ln();
-        let estimate = self.likelihood.estimate(self.estimate);
-        self.estimate = estimate;
-        let estimate = estimate.map(|it| it.at);
-        let blocks = self.blocks.as_ref();
-        let against = |delta: f64| {
-            let tempered = height - self.likelihood.score(delta) / burst;
-            match blocks {
-                Some(blocks) => log_mean(tempered, apart(blocks, delta.exp())),
-                None => tempered,
-            }
-        };
-        let again = |estimate| self.ends?.again(estimate, limit, against);
-        let found = match (estimate, estimate.and_then(again)) {
-            (None, _) => (None, None),
-            (Some(_), Some(found)) => found,
-            (Some(estimate), None) => {
-                let width = blocks.map_or(0.02, |it| it.above().width());
-                let pooled = blocks.and_then(|it| it.above().estimate()).map(f64::ln);
-                sequence::around(estimate, pooled, width, limit, against)
-            }
-        };
-        self.ends = Ends::of(found, limit);
-        let (lower, upper) = found;
-        Ratio {
-            estimate: estimate.map(f64::exp).filter(|it| it.is_finite()),
-            lower: lower.map(|it| it.at.exp()),
-            upper: upper.map(|it| it.at.exp()),
-        }
-    }
-
-    /// The estimate of 1/r.
-    pub(super) fn inverse_estimate(&self) -> Option<f64> {
-        let inverse = self.likelihood.estimate(self.estimate);
-        let inverse = inverse.map(|delta| (-delta.at).exp());
-        inverse.filter(|it| it.is_finite())
-    }
-
-    /// How far the differences of blocks depend on the blocks before, where it
-    /// is more than chance and 0.1: the burst length is too short then.
-    pub(super) fn autocorrelation(&self) -> Option<f64> {
-        let blocks = self.blocks.as_ref()?;
-        blocks.above().autocorrelation().filter(|it| *it > 0.1)
-    }
 }
 
 /// Evidence of blocks that r is not `ratio`: the mean of both claims.
-fn apart(blocks: &Blocks, ratio: f64) -> f64 {
+pub(super) fn apart(blocks: &Blocks, ratio: f64) -> f64 {
     log_mean(blocks.above().log_e(ratio), blocks.below().log_e(ratio))
 }

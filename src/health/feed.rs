@@ -1,14 +1,16 @@
 //! Minutes into a monitor: all of them from columns, or one more.
 
+use std::collections::BTreeSet;
+
 use parking_lot::Mutex;
 
 use super::Arm;
-use super::input::Observations;
-use super::monitor::{BranchState, Monitor, Pair};
-use super::ratio::SampleRatio;
-use super::recent;
+use super::aside::{Aside, Beside};
+use super::cells::Input;
+use super::days::{Keyed, Span};
+use super::monitor::{Monitor, Pair};
 use super::threads;
-use super::walk::{Days, Keyed, Walker};
+use super::walk::Walker;
 use crate::error::{Error, Result};
 use crate::model::Minute;
 use crate::query::beside::beside;
@@ -16,6 +18,9 @@ use crate::query::beside::beside;
 /// Minutes of a pair from which on another thread pays for itself: walking
 /// them takes several times as long as starting it.
 const MINUTES_PER_THREAD: usize = 40_000;
+
+/// The same of cells to decode.
+const CELLS_PER_THREAD: usize = 20_000;
 
 /// One value of one minute; see [`Monitor::add`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,96 +34,163 @@ pub struct Cell<'a> {
 }
 
 impl Monitor {
-    /// Exact totals.
-    pub(super) fn count(&mut self, observations: &Observations) {
-        let end = observations.as_of.get();
-        let whole = observations.whole_until.map_or(0, Minute::get).min(end);
-        for (branch, metric, column) in self.columns(observations) {
-            let total = &mut self.branches[branch].totals[metric];
-            let before = column.sum(0..whole);
-            total.whole = total.whole.saturating_add(before);
-            total.units = total.units.saturating_add(before);
-            total.units = total.units.saturating_add(column.sum(whole..end));
-            total.first = column.first().filter(|first| *first < end);
-            total.last = column.last_before(end);
-            let recent = &mut self.recent[branch * self.metrics.len() + metric];
-            for (minute, units) in column.cells(end.saturating_sub(recent::MINUTES)..end) {
-                recent.add(minute, units);
+    /// Walks the series, counting them. Calls `look` at each of the `stops`
+    /// (ascending, not after the end), when the minutes before it have been seen.
+    ///
+    /// # Errors
+    /// Damage to bytes that are needed; a cell beyond 128 bits.
+    pub(super) fn feed(
+        &mut self,
+        input: &Input<'_>,
+        stops: &[u32],
+        look: &mut dyn FnMut(&mut Monitor, u32),
+    ) -> Result<()> {
+        let series = self.keyed(input);
+        let end = input.about.as_of.get();
+        let walkers = if stops.is_empty() {
+            self.walk(&series, end)?
+        } else {
+            let all: Vec<&Pair> = self.pairs.iter().collect();
+            let mut walkers = self.walkers(&[&all], &series, end)?;
+            for stop in stops {
+                self.advance(&mut walkers, *stop)?;
+                self.pass(*stop);
+                look(self, *stop);
+            }
+            self.advance(&mut walkers, end)?;
+            walkers
+        };
+        for walker in walkers {
+            for ((branch, metric), counted) in walker.counted() {
+                self.branches[branch].totals[metric] = counted.total;
+                self.recent[branch * self.metrics.len() + metric] = counted.recent;
             }
         }
         let totals = self.branches.iter().flat_map(|branch| &branch.totals);
         self.first = totals.filter_map(|total| total.first).min();
-    }
-
-    /// Walks the columns. Calls `look` at each of the `stops` (ascending, not
-    /// after the end), when the minutes before it have been seen.
-    pub(super) fn feed(
-        &mut self,
-        observations: &Observations,
-        stops: &[u32],
-        look: &mut dyn FnMut(&mut Monitor, u32),
-    ) {
-        let columns = self.keyed(observations);
-        let end = observations.as_of.get();
-        let control = self.control.unwrap_or(0);
-        let (margin, alpha) = (self.options.margin, self.options.alpha);
-        let mut aside = Aside::new(self, &columns);
-        if stops.is_empty() {
-            let work: usize =
-                self.pairs.len() * columns.iter().map(|it| it.column.len()).max().unwrap_or(0);
-            let share = self
-                .pairs
-                .len()
-                .div_ceil(threads::worth(work, MINUTES_PER_THREAD))
-                .max(1);
-            let Monitor {
-                pairs,
-                branches,
-                sample,
-                ..
-            } = self;
-            let mine = pairs.len().min(share);
-            let (mine, others) = pairs.split_at_mut(mine);
-            let walk = &|pairs: &mut [Pair]| {
-                Walker::new(pairs, control, &columns, margin).advance(pairs, end);
-                // The report asks for these; looking here shares that work, too.
-                for pair in pairs {
-                    pair.pass(end);
-                    pair.test.ratio(alpha);
-                }
-            };
-            let others: Vec<_> = others.chunks_mut(share).map(Mutex::new).collect();
-            beside(
-                &others,
-                |pairs| walk(&mut pairs.lock()),
-                || {
-                    aside.advance(branches, sample, end);
-                    walk(mine);
-                },
-            );
-        } else {
-            let mut walker = Walker::new(&self.pairs, control, &columns, margin);
-            for stop in stops {
-                walker.advance(&mut self.pairs, *stop);
-                aside.advance(&mut self.branches, &mut self.sample, *stop);
-                self.pass(*stop);
-                look(self, *stop);
-            }
-            walker.advance(&mut self.pairs, end);
-            aside.advance(&mut self.branches, &mut self.sample, end);
-        }
         self.pass(end);
+        Ok(())
     }
 
-    fn keyed<'a>(&self, observations: &'a Observations) -> Vec<Keyed<'a>> {
-        let columns = self.columns(observations).into_iter();
-        let keyed = columns.map(|(branch, metric, column)| Keyed {
-            branch,
-            metric,
-            decimals: self.metrics[metric].kind.decimals(),
-            column,
+    /// Goes on to `until`, on this thread.
+    fn advance(&mut self, walkers: &mut [Walker<'_>], until: u32) -> Result<()> {
+        let mut pairs: Vec<&mut Pair> = self.pairs.iter_mut().collect();
+        for walker in walkers {
+            let beside = Beside {
+                branches: &mut self.branches,
+                sample: &mut self.sample,
+            };
+            walker.advance(&mut pairs, Some(beside), until)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on to the end, on as many threads as that is worth. Metrics are shared
+    /// out, each with all its branches: so that control's series, and all others
+    /// but exposures, are decoded once.
+    fn walk<'a>(&mut self, series: &[Keyed<'a>], end: u32) -> Result<Vec<Walker<'a>>> {
+        let cells = series.iter().map(|it| it.cells.len());
+        let minutes = self.pairs.len() * cells.clone().max().unwrap_or(0);
+        let threads = threads::worth(minutes, MINUTES_PER_THREAD)
+            .max(threads::worth(cells.sum(), CELLS_PER_THREAD));
+        let share = self.pairs.len().div_ceil(threads).max(1);
+        let by_metric = |pair: &Pair| (pair.metric, pair.branch);
+        let mut plan: Vec<&Pair> = self.pairs.iter().collect();
+        plan.sort_by_key(|pair| by_metric(pair));
+        let mut parts: Vec<&[&Pair]> = plan.chunks(share).collect();
+        parts.resize(threads, &[]);
+        let mut walkers = self.walkers(&parts, series, end)?.into_iter();
+
+        let alpha = self.options.alpha;
+        let mut pairs: Vec<&mut Pair> = self.pairs.iter_mut().collect();
+        pairs.sort_by_key(|pair| by_metric(pair));
+        let mut parts: Vec<Vec<&mut Pair>> = Vec::with_capacity(threads);
+        let mut rest = pairs.into_iter();
+        parts.resize_with(threads, || rest.by_ref().take(share).collect());
+        let walk = |walker: &mut Walker<'a>, pairs: &mut [&mut Pair], beside| {
+            walker.advance(pairs, beside, end)?;
+            // The report asks for these; looking here shares that work, too.
+            for pair in pairs {
+                pair.pass(end);
+                pair.test.evidence();
+                pair.test.ratio(alpha);
+            }
+            Ok(())
+        };
+        let mut parts = parts.into_iter();
+        let (mut first, mut mine) = (walkers.next(), parts.next().unwrap_or_default());
+        let others: Vec<_> = walkers.zip(parts).map(Mutex::new).collect();
+        let beside_pairs = Beside {
+            branches: &mut self.branches,
+            sample: &mut self.sample,
+        };
+        let (done, others_done) = beside(
+            &others,
+            |part| {
+                let (walker, pairs) = &mut *part.lock();
+                walk(walker, pairs, None)
+            },
+            || match &mut first {
+                Some(walker) => walk(walker, &mut mine, Some(beside_pairs)),
+                None => Ok(()),
+            },
+        );
+        others_done.into_iter().fold(done, Result::and)?;
+        let others = others.into_iter().map(|part| part.into_inner().0);
+        Ok(first.into_iter().chain(others).collect())
+    }
+
+    /// A walker for each part of the pairs: the first walks what is beside pairs,
+    /// too, and every series is counted by one of them.
+    fn walkers<'a>(
+        &self,
+        parts: &[&[&Pair]],
+        series: &[Keyed<'a>],
+        end: u32,
+    ) -> Result<Vec<Walker<'a>>> {
+        let (control, margin) = (self.control.unwrap_or(0), self.options.margin);
+        let span = Span {
+            whole: self.whole_until.map_or(0, Minute::get),
+            end,
+        };
+        let mut walkers = Vec::with_capacity(parts.len());
+        for part in parts {
+            walkers.push(Walker::new(part, control, series, margin, span)?);
+        }
+        if let Some(first) = walkers.first_mut() {
+            let aside = Aside::new(self, first.days(), series)?;
+            first.set_aside(aside);
+        }
+        let mut counted = BTreeSet::new();
+        for walker in &mut walkers {
+            let keys: Vec<_> = walker.days().keys().collect();
+            for key in keys.into_iter().filter(|key| counted.insert(*key)) {
+                walker.days().count(key);
+            }
+        }
+        let left = series.iter().map(|it| (it.branch, it.metric));
+        let left = left.filter(|key| !counted.contains(key));
+        for (turn, key) in left.enumerate() {
+            let turn = turn % walkers.len().max(1);
+            if let Some(walker) = walkers.get_mut(turn) {
+                walker.days().place(series, key.0, key.1)?;
+                walker.days().count(key);
+            }
+        }
+        Ok(walkers)
+    }
+
+    fn keyed<'a>(&self, input: &'a Input<'_>) -> Vec<Keyed<'a>> {
+        let series = input.columns.iter().filter_map(|(branch, metric, cells)| {
+            let metric = self.metric(metric)?;
+            Some(Keyed {
+                branch: self.branch(branch)?,
+                metric,
+                decimals: self.metrics[metric].kind.decimals(),
+                cells: &**cells,
+            })
         });
-        keyed.collect()
+        series.collect()
     }
 
     /// Adds one minute; `dense` holds branch by branch, metric by metric.
@@ -200,66 +272,5 @@ impl Monitor {
         self.add_minute(at, &dense);
         self.pass(at + 1);
         Ok(())
-    }
-}
-
-/// What is walked beside pairs: the pulse of branches and the sample ratio.
-struct Aside<'a> {
-    days: Days<'a>,
-    /// Places of each branch's exposure, where there is a control to compare
-    /// with, and of control's.
-    pulses: Vec<usize>,
-    control: usize,
-    /// Places of the enrolments of branches with a planned share.
-    planned: Vec<usize>,
-}
-
-impl<'a> Aside<'a> {
-    fn new(monitor: &Monitor, columns: &[Keyed<'a>]) -> Self {
-        let mut aside = Aside {
-            days: Days::new(),
-            pulses: Vec::new(),
-            control: 0,
-            planned: Vec::new(),
-        };
-        let all = 0..monitor.branches.len();
-        if let (Some(control), Some(metric)) = (monitor.control, monitor.pulse_metric) {
-            let mut place = |branch| aside.days.place(columns, branch, metric);
-            aside.pulses = all.clone().map(&mut place).collect();
-            aside.control = place(control);
-        }
-        if let (Some(_), Some(metric)) = (&monitor.sample, monitor.enrolment) {
-            let planned = all.filter(|branch| monitor.branches[*branch].share.is_some());
-            let places = planned.map(|branch| aside.days.place(columns, branch, metric));
-            aside.planned = places.collect();
-        }
-        aside
-    }
-
-    fn advance(
-        &mut self,
-        branches: &mut [BranchState],
-        sample: &mut Option<SampleRatio>,
-        until: u32,
-    ) {
-        while let Some(start) = self.days.next(until) {
-            let control = self.days.series(self.control);
-            for (branch, place) in branches.iter_mut().zip(&self.pulses) {
-                let own = self.days.series(*place);
-                for (minute, (own, control)) in (start..).zip(own.iter().zip(control)) {
-                    if *own + *control > 0.0 {
-                        branch.pulse.add(minute, *own, *control);
-                    }
-                }
-            }
-            let Some(sample) = sample.as_mut().filter(|_| !self.planned.is_empty()) else {
-                continue;
-            };
-            for offset in 0..self.days.len() {
-                let enrolled = self.planned.iter();
-                let enrolled = enrolled.map(|place| self.days.series(*place)[offset]);
-                sample.add(start + offset as u32, enrolled);
-            }
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! From a snapshot to what health is computed from, by the query layer alone.
 
 use super::adoption;
+use super::cells::{Cells, InStore, Input};
 use super::input::{BranchData, Column, Observations, Past, Units};
 use super::threads;
 use crate::engine::state::Snapshot;
@@ -12,46 +13,54 @@ use crate::query::{self, Every, GroupBy, StoredSeries, Values};
 /// Cells to read from which on another thread pays for itself.
 const CELLS_PER_THREAD: usize = 20_000;
 
-/// Everything seen of a release before `as_of`.
+/// A release in a store, before `as_of`.
+pub struct Gathered<'a> {
+    /// What is defined, and every branch with a cell; without their columns until
+    /// these are [read](Gathered::read).
+    pub about: Observations,
+    /// Every series with a cell: its branch, its metric, and where it is.
+    series: Vec<(Name, Name, StoredSeries<'a>)>,
+}
+
+/// Everything of a release that is needed to look at it before `as_of`.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] for a release neither declared nor with data;
-/// [`ErrorKind::Corruption`] where cells that are needed are damaged.
-pub fn release(snapshot: &Snapshot, release: &str, as_of: Minute) -> Result<Observations> {
-    let series = snapshot.series_of(release)?;
+/// [`ErrorKind::Corruption`] where what is needed is damaged.
+pub fn release<'a>(
+    snapshot: &'a Snapshot,
+    release: &str,
+    as_of: Minute,
+) -> Result<Gathered<'a>> {
+    let all = snapshot.series_of(release)?;
     let declared = snapshot.catalogue().release(release);
-    if declared.is_none() && series.is_empty() {
+    if declared.is_none() && all.is_empty() {
         return Err(unknown_release(release));
     }
     let mut metrics: Vec<Metric> = snapshot.catalogue().metrics().cloned().collect();
-    let mut kept = Vec::with_capacity(series.len());
-    let mut stored = Vec::with_capacity(series.len());
-    for series in series {
-        if series.kind == Kind::Gauge {
-            continue;
-        }
-        if metrics.iter().all(|metric| metric.name != series.metric) {
-            metrics.push(Metric::new(series.metric.clone(), series.kind));
-        }
-        if let Some(found) = snapshot.find_any(release, &series.branch, &series.metric)? {
-            stored.push(found);
-            kept.push(series);
-        }
-    }
     let mut branches: Vec<BranchData> = Vec::new();
-    for (series, column) in kept.into_iter().zip(columns(&stored, as_of)?) {
-        if column.first().is_none() {
+    let mut series = Vec::with_capacity(all.len());
+    for one in all {
+        if one.kind == Kind::Gauge {
             continue;
         }
-        match branches.last_mut() {
-            Some(last) if last.name == series.branch => last.columns.push((series.metric, column)),
-            _ => branches.push(BranchData {
-                name: series.branch,
-                columns: vec![(series.metric, column)],
-            }),
+        if metrics.iter().all(|metric| metric.name != one.metric) {
+            metrics.push(Metric::new(one.metric.clone(), one.kind));
         }
+        let found = snapshot.find_any(release, &one.branch, &one.metric)?;
+        let Some(found) = found else { continue };
+        if !found.any(Minute::MIN..as_of)? {
+            continue;
+        }
+        if branches.last().is_none_or(|last| last.name != one.branch) {
+            branches.push(BranchData {
+                name: one.branch.clone(),
+                columns: Vec::new(),
+            });
+        }
+        series.push((one.branch, one.metric, found));
     }
-    Ok(Observations {
+    let about = Observations {
         release: match declared {
             Some(release) => release.clone(),
             None => Release::new(Name::new(release)?),
@@ -61,16 +70,48 @@ pub fn release(snapshot: &Snapshot, release: &str, as_of: Minute) -> Result<Obse
         as_of,
         whole_until: whole_until(snapshot),
         history: Vec::new(),
-    })
+    };
+    Ok(Gathered { about, series })
+}
+
+impl Gathered<'_> {
+    /// To walk it a day at a time.
+    pub(super) fn input(&self) -> Input<'_> {
+        let end = self.about.as_of;
+        let columns = self.series.iter().map(|(branch, metric, series)| {
+            let cells: Box<dyn Cells + '_> = Box::new(InStore { series, end });
+            (branch, metric, cells)
+        });
+        Input {
+            about: &self.about,
+            columns: columns.collect(),
+        }
+    }
+
+    /// With all columns in memory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corruption`] where cells are damaged.
+    pub fn read(self) -> Result<Observations> {
+        let (mut about, series) = (self.about, self.series);
+        let columns = columns(&series, about.as_of)?;
+        for ((branch, metric, _), column) in series.into_iter().zip(columns) {
+            let mut branches = about.branches.iter_mut();
+            if let Some(data) = branches.find(|data| data.name == branch) {
+                data.columns.push((metric, column));
+            }
+        }
+        Ok(about)
+    }
 }
 
 /// The cells of series, on several threads where that is worth it.
 ///
 /// # Errors
 /// The first in the order of the series.
-fn columns(stored: &[StoredSeries<'_>], as_of: Minute) -> Result<Vec<Column>> {
-    let read = |part: &[StoredSeries<'_>]| -> Result<Vec<Column>> {
-        let columns = part.iter().map(|series| {
+fn columns(series: &[(Name, Name, StoredSeries<'_>)], as_of: Minute) -> Result<Vec<Column>> {
+    let read = |part: &[(Name, Name, StoredSeries<'_>)]| -> Result<Vec<Column>> {
+        let columns = part.iter().map(|(_, _, series)| {
             let column = series.column(Minute::MIN..as_of)?;
             Column::new(
                 column.minutes,
@@ -82,12 +123,12 @@ fn columns(stored: &[StoredSeries<'_>], as_of: Minute) -> Result<Vec<Column>> {
         });
         columns.collect()
     };
-    let cells = stored.iter().map(StoredSeries::cells).sum();
-    let share = stored
+    let cells = series.iter().map(|(_, _, series)| series.cells()).sum();
+    let share = series
         .len()
         .div_ceil(threads::worth(cells, CELLS_PER_THREAD));
-    let (mine, others) = stored.split_at(share);
-    let others: Vec<&[StoredSeries<'_>]> = others.chunks(share.max(1)).collect();
+    let (mine, others) = series.split_at(share);
+    let others: Vec<_> = others.chunks(share.max(1)).collect();
     let (mut columns, theirs) = beside(&others, |part| read(part), || read(mine));
     for theirs in theirs {
         columns = columns.and_then(|mut all| {

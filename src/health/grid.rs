@@ -18,6 +18,10 @@ pub struct Prior {
     pub points: Range<usize>,
     /// ln π, one for each.
     pub log_weights: Vec<f64>,
+    /// π itself.
+    pub weights: Vec<f64>,
+    /// The same points as pieces of the grid.
+    pub pieces: Range<usize>,
 }
 
 /// Log-ratios δ = ln r in ascending order, with a prior for each question.
@@ -31,6 +35,8 @@ pub struct Grid {
     pub better: Prior,
     /// For "the rates differ".
     pub either: Prior,
+    /// The grid cut where a prior begins or ends.
+    pub pieces: Vec<Range<usize>>,
 }
 
 impl Grid {
@@ -51,12 +57,7 @@ impl Grid {
             worse = 60..90;
         }
         let worse = prior(&deltas, worse, ALARM_SPREAD);
-        Grid {
-            deltas,
-            worse,
-            better,
-            either,
-        }
+        Grid::of(deltas, worse, better, either)
     }
 
     /// The grid of the exact test: −3, −2.95 … 3. Beyond a margin, "worse" has
@@ -73,11 +74,26 @@ impl Grid {
             worse = 121..181;
         }
         let worse = prior(&deltas, worse, SPREAD);
+        Grid::of(deltas, worse, better, either)
+    }
+
+    fn of(deltas: Vec<f64>, mut worse: Prior, mut better: Prior, mut either: Prior) -> Self {
+        let mut priors = [&mut worse, &mut better, &mut either];
+        let ends = |prior: &Prior| [prior.points.start, prior.points.end];
+        let mut cuts: Vec<usize> = priors.iter().flat_map(|prior| ends(prior)).collect();
+        cuts.sort_unstable();
+        cuts.dedup();
+        for prior in &mut priors {
+            let [start, end] = ends(prior).map(|end| cuts.partition_point(|cut| *cut < end));
+            prior.pieces = start..end;
+        }
+        let pieces = cuts.windows(2).map(|cut| cut[0]..cut[1]).collect();
         Grid {
             deltas,
             worse,
             better,
             either,
+            pieces,
         }
     }
 }
@@ -93,7 +109,9 @@ fn prior(deltas: &[f64], points: Range<usize>, spread: f64) -> Prior {
     }
     Prior {
         points,
+        weights: log_weights.iter().map(|weight| weight.exp()).collect(),
         log_weights,
+        pieces: 0..0,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::days::sum;
 use crate::error::{Error, Result};
 use crate::model::{Metric, Minute, Name, Release};
 
@@ -99,84 +100,17 @@ impl Column {
         })
     }
 
-    /// The minute of the cell at `cursor`.
-    pub(super) fn minute(&self, cursor: usize) -> Option<u32> {
-        self.minutes.get(cursor).copied()
+    pub(super) fn minutes(&self) -> &[u32] {
+        &self.minutes
     }
 
-    /// Writes the cells from `cursor` on that lie before `start + dense.len()`
-    /// into their places, as doubles, 0 for what is negative; gives the cursor
-    /// behind them.
-    pub(super) fn scatter(&self, cursor: usize, start: u32, dense: &mut [f64]) -> usize {
-        let rest = &self.minutes[cursor..];
-        let end = u64::from(start) + dense.len() as u64;
-        let count = rest.partition_point(|minute| u64::from(*minute) < end);
-        let minutes = &rest[..count];
-        match &self.units {
-            Units::Ints(values) => {
-                let values = &values[cursor..cursor + count];
-                if values.iter().fold(0, |all, value| all | *value as u64) >> 52 == 0 {
-                    scatter(minutes, values, start, dense, small);
-                } else {
-                    scatter(minutes, values, start, dense, |it| it.max(0) as f64);
-                }
-            }
-            Units::Wides(values) => {
-                scatter(minutes, &values[cursor..], start, dense, |it| {
-                    it.max(0) as f64
-                });
-            }
-        }
-        cursor + count
+    pub(super) fn units(&self) -> &Units {
+        &self.units
     }
 
     /// Cells there are.
     pub(super) fn len(&self) -> usize {
         self.minutes.len()
-    }
-}
-
-/// The sum of at most 1,024 values: in 64 bits where none is beyond 2^52.
-fn sum(values: &[i64]) -> i128 {
-    let (mut beyond, mut sum) = (0, 0_i64);
-    for value in values {
-        beyond |= value.wrapping_add(1 << 52) as u64;
-        sum = sum.wrapping_add(*value);
-    }
-    if beyond >> 53 == 0 {
-        sum.into()
-    } else {
-        values.iter().map(|value| i128::from(*value)).sum()
-    }
-}
-
-/// A value from 0 to 2^52 as a double, without the conversion that processors
-/// have no vector instruction for: it is the mantissa of one from 2^52 on.
-fn small(value: i64) -> f64 {
-    f64::from_bits(value as u64 | TWO_52.to_bits()) - TWO_52
-}
-
-const TWO_52: f64 = (1_u64 << 52) as f64;
-
-fn scatter<T: Copy>(
-    minutes: &[u32],
-    values: &[T],
-    start: u32,
-    dense: &mut [f64],
-    double: impl Fn(T) -> f64,
-) {
-    let (Some(first), Some(last)) = (minutes.first(), minutes.last()) else {
-        return;
-    };
-    if (last - first) as usize + 1 == minutes.len() {
-        let dense = &mut dense[(first - start) as usize..];
-        for (place, value) in dense.iter_mut().zip(&values[..minutes.len()]) {
-            *place = double(*value);
-        }
-        return;
-    }
-    for (minute, value) in minutes.iter().zip(values) {
-        dense[(minute - start) as usize] = double(*value);
     }
 }
 
@@ -276,20 +210,6 @@ mod tests {
         assert_eq!(column.sum(0..6), -1);
         assert_eq!(column.sum(3..4), 1);
         assert_eq!(column.sum(0..u32::MAX), i128::MAX - 1);
-        let mut dense = [0.0; 6];
-        assert_eq!(column.scatter(0, 2, &mut dense), 2);
-        assert_eq!(dense, [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
-        assert_eq!(column.scatter(2, 8, &mut dense), 3);
-        let most = (1 << 52) - 1;
-        for (units, expected) in [
-            (vec![0, 7, most], [0.0, 7.0, most as f64]),
-            (vec![-3, 7, 1 << 60], [0.0, 7.0, (1_u64 << 60) as f64]),
-        ] {
-            let column = Column::new(vec![2, 3, 5], Units::Ints(units)).unwrap();
-            let mut dense = [0.0; 4];
-            assert_eq!(column.scatter(0, 2, &mut dense), 3);
-            assert_eq!(dense, [expected[0], expected[1], 0.0, expected[2]]);
-        }
     }
 
     #[test]

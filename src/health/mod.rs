@@ -21,11 +21,15 @@
 //! ```
 
 mod adoption;
+mod answers;
+mod aside;
 mod assess;
 mod bets;
 mod blocks;
+mod cells;
 mod checks;
 mod combined;
+mod days;
 mod drift;
 mod ebh;
 mod exact;
@@ -34,6 +38,7 @@ mod feed;
 mod gather;
 mod grid;
 mod guard;
+mod heights;
 mod history;
 mod input;
 mod likelihood;

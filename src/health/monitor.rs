@@ -4,6 +4,7 @@
 //! minute alone; [`assess`] feeds one from columns. Both go the same way, so
 //! that what is found never depends on when one looked.
 
+use super::cells::Input;
 use super::combined::{Comparison, Settings, Watch};
 use super::guard;
 use super::input::{Column, Observations, Options, Past};
@@ -36,12 +37,13 @@ pub fn assess_traced(
     options: &Options,
     points: u32,
 ) -> Result<(Report, Trace)> {
-    let mut monitor = Monitor::counted(observations, options)?;
+    let input = Input::held(observations);
+    let mut monitor = Monitor::empty(&input, options)?;
     let mut tracer = Tracer::new(&monitor, observations, points);
     let stops = tracer.stops();
-    monitor.feed(observations, &stops, &mut |monitor, stop| {
+    monitor.feed(&input, &stops, &mut |monitor, stop| {
         tracer.look(monitor, stop);
-    });
+    })?;
     let report = monitor.report();
     let trace = tracer.finish(&monitor, &report);
     Ok((report, trace))
@@ -109,21 +111,24 @@ impl Monitor {
     /// # Errors
     /// As [`assess`].
     pub fn new(observations: &Observations, options: &Options) -> Result<Self> {
-        let mut monitor = Self::counted(observations, options)?;
-        monitor.feed(observations, &[], &mut |_, _| ());
+        Self::fed(&Input::held(observations), options)
+    }
+
+    /// [`Monitor::new`], wherever the cells are.
+    ///
+    /// # Errors
+    /// As [`assess`]; damage to bytes that are needed, and a cell beyond 128 bits.
+    pub(super) fn fed(input: &Input<'_>, options: &Options) -> Result<Self> {
+        let mut monitor = Self::empty(input, options)?;
+        monitor.feed(input, &[], &mut |_, _| ())?;
         Ok(monitor)
     }
 
-    /// With totals, before the first minute.
-    fn counted(observations: &Observations, options: &Options) -> Result<Self> {
+    /// Before the first minute.
+    fn empty(input: &Input<'_>, options: &Options) -> Result<Self> {
+        let observations = input.about;
         options.validate()?;
         observations.release.validate()?;
-        let mut monitor = Self::empty(observations, options)?;
-        monitor.count(observations);
-        Ok(monitor)
-    }
-
-    fn empty(observations: &Observations, options: &Options) -> Result<Self> {
         let release = &observations.release;
         let as_of = observations.as_of.get();
         if let Some(public) = release.public_from.filter(|it| it.get() > as_of) {
@@ -179,30 +184,26 @@ impl Monitor {
             metrics,
             branches,
         };
-        monitor.enrolment = monitor.metric_of(observations, Role::Enrolment);
-        monitor.pulse_metric = monitor.exposure_of(observations);
+        monitor.enrolment = monitor.metric_of(input, Role::Enrolment);
+        monitor.pulse_metric = monitor.exposure_of(input);
         monitor.pair_up();
         Ok(monitor)
     }
 
     /// The first metric of a role, one with cells before one without.
-    fn metric_of(&self, observations: &Observations, role: Role) -> Option<usize> {
+    fn metric_of(&self, input: &Input<'_>, role: Role) -> Option<usize> {
         let of_role = |index: &usize| self.metrics[*index].role() == role;
-        let with_cells = |index: &usize| {
-            let name = &self.metrics[*index].name;
-            let mut columns = observations.branches.iter().flat_map(|it| &it.columns);
-            columns.any(|(metric, column)| metric == name && column.first().is_some())
-        };
+        let with_cells = |index: &usize| input.has(&self.metrics[*index].name);
         let mut all = (0..self.metrics.len()).filter(of_role);
         let any = all.clone().find(with_cells);
         any.or_else(|| all.next())
     }
 
-    fn exposure_of(&self, observations: &Observations) -> Option<usize> {
+    fn exposure_of(&self, input: &Input<'_>) -> Option<usize> {
         let vital = self.metrics.iter().filter(|it| it.role() == Role::Vital);
         let per = vital.filter_map(|metric| metric.per.as_ref()).next();
         per.and_then(|per| self.metric(per))
-            .or_else(|| self.metric_of(observations, Role::Exposure))
+            .or_else(|| self.metric_of(input, Role::Exposure))
     }
 
     /// ln of the evidence at which a metric alarms at any look: K/α, with K the

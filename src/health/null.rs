@@ -57,21 +57,36 @@ impl TooIdentical {
         }
     }
 
-    /// [`TooIdentical::add`] of the minutes from `start` on: what is even is
-    /// counted many at a time, and only where counts are equal is stopped.
-    pub fn add_run(&mut self, start: u32, treatment: &[f64], control: &[f64]) {
-        let mut from = 0;
-        for at in 0..treatment.len() {
-            let events = 2.0 * treatment[at];
-            if treatment[at] == control[at] && events > 0.0 {
-                self.even += count_even(&treatment[from..=at], &control[from..=at]);
-                from = at + 1;
-                if is_even(events) == 1 {
-                    self.equal(start + at as u32, events);
+    /// [`TooIdentical::add`] of the minutes from `start` on, given the counts of
+    /// both arms, and their tags where there are any: eight minutes at a time, and
+    /// only where counts may be equal is stopped.
+    pub fn add_run(&mut self, start: u32, counts: [&[f64]; 2], tags: Option<[&[u8]; 2]>) {
+        let [treatment, control] = counts;
+        let Some([tags_t, tags_c]) = tags else {
+            for (minute, (treatment, control)) in (start..).zip(treatment.iter().zip(control)) {
+                self.add(minute, *treatment, *control);
+            }
+            return;
+        };
+        for (eight, (t, c)) in tags_t.chunks(8).zip(tags_c.chunks(8)).enumerate() {
+            let (t, c) = (word(t), word(c));
+            let even = !(t ^ c) & (t | c) >> 7 & ONES;
+            // A byte of t ^ c is 0 where tags are equal: no carry leaves it.
+            let apart = ((t ^ c) & !TOPS).wrapping_add(!TOPS) | (t ^ c);
+            let mut alike = !apart & t & TOPS;
+            let before = self.even;
+            while alike != 0 {
+                let byte = alike.trailing_zeros() / 8;
+                alike &= alike - 1;
+                let at = 8 * eight + byte as usize;
+                if treatment[at] == control[at] {
+                    let so_far = even & (u64::MAX >> (56 - 8 * byte));
+                    self.even = before + sum_of_bytes(so_far);
+                    self.equal(start + at as u32, 2.0 * treatment[at]);
                 }
             }
+            self.even = before + sum_of_bytes(even);
         }
-        self.even += count_even(&treatment[from..], &control[from..]);
     }
 
     #[cold]
@@ -133,10 +148,23 @@ fn is_even(events: f64) -> u32 {
 
 const TWO_52: f64 = (1_u64 << 52) as f64;
 
-fn count_even(treatment: &[f64], control: &[f64]) -> u32 {
-    let rows = treatment.iter().zip(control);
-    rows.map(|(treatment, control)| is_even(treatment + control))
-        .sum()
+/// Of the tag of a count up to 2^52, the bits that are its last; the other is set
+/// where it is positive.
+pub const TAG_BITS: u8 = 0x7f;
+
+const ONES: u64 = u64::MAX / 255;
+const TOPS: u64 = ONES << 7;
+
+/// Up to eight tags, the first the lowest; 0 for what is missing.
+fn word(tags: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[..tags.len()].copy_from_slice(tags);
+    u64::from_le_bytes(bytes)
+}
+
+/// The sum of eight bytes that is below 256.
+fn sum_of_bytes(bytes: u64) -> u32 {
+    (bytes.wrapping_mul(ONES) >> 56) as u32
 }
 
 /// ln(1 − κ) for [`BETS`].
@@ -284,6 +312,35 @@ mod tests {
         }
         assert_eq!(test.first_alarm(), None);
         assert!(test.log_e().is_finite() && test.minutes() > 9_000);
+    }
+
+    #[test]
+    fn tags_find_the_same() {
+        let mut state = 3_u64;
+        let mut draw = |below: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % below
+        };
+        let tag = |count: &u64| (*count as u8 & TAG_BITS) | u8::from(*count > 0) << 7;
+        for length in [0, 1, 7, 8, 9, 63, 1_440] {
+            for below in [2, 5, 300] {
+                let [left, right] = [(); 2].map(|()| {
+                    let counts = (0..length).map(|_| draw(below) + 128 * draw(2));
+                    counts.collect::<Vec<u64>>()
+                });
+                let doubles = |counts: &[u64]| counts.iter().map(|it| *it as f64).collect();
+                let (t, c): (Vec<f64>, Vec<f64>) = (doubles(&left), doubles(&right));
+                let tags = [&left, &right].map(|it| it.iter().map(tag).collect::<Vec<u8>>());
+                let [mut tagged, mut plain] = [TooIdentical::default(); 2];
+                tagged.add_run(5, [&t, &c], Some([&tags[0], &tags[1]]));
+                plain.add_run(5, [&t, &c], None);
+                assert_eq!((tagged.even, tagged.equal), (plain.even, plain.equal));
+                assert_eq!(tagged.log_e().to_bits(), plain.log_e().to_bits());
+                assert_eq!(tagged.first_alarm(), plain.first_alarm());
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A question about a release's health.
 
 use super::adoption;
-use super::gather;
+use super::gather::{self, Gathered};
 use super::guard;
 use super::input::{Observations, Options};
 use super::monitor::{Monitor, assess, assess_traced};
@@ -89,7 +89,12 @@ impl Request<'_> {
     /// `as_of` before the release went public; [`crate::ErrorKind::Corruption`]
     /// where bytes that are needed are damaged.
     pub fn run(&self) -> Result<Report> {
-        let (observations, options) = self.prepared()?;
+        let (gathered, options) = self.prepared()?;
+        if gathered.about.history.is_empty() {
+            return Ok(Monitor::fed(&gathered.input(), &options)?.report());
+        }
+        // Adoption looks at whole columns.
+        let observations = gathered.read()?;
         let mut report = assess(&observations, &options)?;
         self.complete(&mut report, &observations)?;
         Ok(report)
@@ -101,7 +106,8 @@ impl Request<'_> {
     /// # Errors
     /// As [`Request::run`].
     pub fn run_traced(&self, points: u32) -> Result<(Report, Trace)> {
-        let (observations, options) = self.prepared()?;
+        let (gathered, options) = self.prepared()?;
+        let observations = gathered.read()?;
         let (mut report, trace) = assess_traced(&observations, &options, points)?;
         self.complete(&mut report, &observations)?;
         Ok((report, trace))
@@ -113,8 +119,8 @@ impl Request<'_> {
     /// # Errors
     /// As [`Request::run`].
     pub fn monitor(&self) -> Result<Monitor> {
-        let (observations, options) = self.prepared()?;
-        Monitor::new(&observations, &options)
+        let (gathered, options) = self.prepared()?;
+        Monitor::fed(&gathered.input(), &options)
     }
 
     /// What the answer is computed from, without the cells of decision metrics
@@ -123,7 +129,7 @@ impl Request<'_> {
     /// # Errors
     /// As [`Request::run`].
     pub fn observations(&self) -> Result<Observations> {
-        let (mut observations, _) = self.prepared()?;
+        let mut observations = self.prepared()?.0.read()?;
         let branches = observations.branches.iter();
         let columns = branches.flat_map(|branch| &branch.columns);
         let first = columns.filter_map(|(_, column)| column.first()).min();
@@ -147,12 +153,13 @@ impl Request<'_> {
         Ok(())
     }
 
-    fn prepared(&self) -> Result<(Observations, Options)> {
+    fn prepared(&self) -> Result<(Gathered<'_>, Options)> {
         let mut options = self.options.clone();
         options.validate()?;
-        let mut observations = gather::release(self.snapshot, &self.release, self.as_of)?;
+        let mut gathered = gather::release(self.snapshot, &self.release, self.as_of)?;
+        let observations = &mut gathered.about;
         if let Some(control) = &self.control {
-            options.control = Some(gather::branch(&observations, control)?);
+            options.control = Some(gather::branch(observations, control)?);
         }
         for earlier in &self.against {
             if *earlier == self.release {
@@ -160,9 +167,9 @@ impl Request<'_> {
                     "release {earlier:?} can not be compared with itself"
                 )));
             }
-            let past = gather::past(self.snapshot, &observations, &Name::new(earlier)?)?;
+            let past = gather::past(self.snapshot, observations, &Name::new(earlier)?)?;
             observations.history.push(past);
         }
-        Ok((observations, options))
+        Ok((gathered, options))
     }
 }

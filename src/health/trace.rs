@@ -90,9 +90,10 @@ impl<'a> Tracer<'a> {
     /// For at most `points` steps, and at least one.
     pub fn new(monitor: &Monitor, observations: &'a Observations, points: u32) -> Self {
         let columns = monitor.columns(observations);
-        let totals = || monitor.branches.iter().flat_map(|it| &it.totals);
-        let first = monitor.first.unwrap_or(0);
-        let last = totals().filter_map(|total| total.last).max();
+        let end = observations.as_of.get();
+        let firsts = columns.iter().filter_map(|it| it.2.first());
+        let first = firsts.filter(|first| *first < end).min().unwrap_or(0);
+        let last = columns.iter().filter_map(|it| it.2.last_before(end)).max();
         let end = last.map_or(first, |last| last + 1);
         let wanted = (end - first).div_ceil(points.max(1)).max(1);
         let step = WIDTHS.into_iter().find(|width| *width >= wanted);

@@ -1,111 +1,19 @@
-//! Walking columns: day by day, all that pairs need of a day at once.
+//! Walking series: day by day, all that pairs need of a day at once.
 
 use super::Arm;
+use super::aside::{Aside, Beside};
+use super::days::{Counted, Days, Keyed, Span};
 use super::exposures::Exposures;
-use super::input::Column;
 use super::monitor::Pair;
-use crate::limits::MINUTES_PER_DAY;
+use crate::error::Result;
 
-/// Columns by days, as doubles.
-pub(super) struct Days<'a> {
-    sources: Vec<Source<'a>>,
-    /// Place after place, a day each; the first is of zeros.
-    dense: Vec<f64>,
-    length: usize,
-    /// Minutes before this one have been walked.
-    at: u32,
-}
-
-struct Source<'a> {
-    column: &'a Column,
-    /// Which branch and metric it is.
-    key: (usize, usize),
-    decimals: u8,
-    cursor: usize,
-}
-
-impl<'a> Days<'a> {
-    pub fn new() -> Self {
-        Days {
-            sources: Vec::new(),
-            dense: Vec::new(),
-            length: 0,
-            at: 0,
-        }
-    }
-
-    /// The place of a branch's metric: 0 where it has no column. `columns` are
-    /// those there are, with branch, metric and decimals.
-    pub fn place(&mut self, columns: &[Keyed<'a>], branch: usize, metric: usize) -> usize {
-        let key = (branch, metric);
-        if let Some(at) = self.sources.iter().position(|source| source.key == key) {
-            return at + 1;
-        }
-        let Some(column) = columns.iter().find(|it| (it.branch, it.metric) == key) else {
-            return 0;
-        };
-        self.sources.push(Source {
-            column: column.column,
-            key,
-            decimals: column.decimals,
-            cursor: 0,
-        });
-        self.sources.len()
-    }
-
-    /// The next run of minutes before `until`, within one day, in which any of
-    /// the columns has a cell: its first minute. Cells are then in their places.
-    pub fn next(&mut self, until: u32) -> Option<u32> {
-        let pending = self.sources.iter();
-        let pending = pending.filter_map(|source| source.column.minute(source.cursor));
-        let Some(next) = pending.min().filter(|next| *next < until) else {
-            self.at = self.at.max(until);
-            return None;
-        };
-        let day = next / MINUTES_PER_DAY * MINUTES_PER_DAY;
-        let start = day.max(self.at);
-        self.at = (day + MINUTES_PER_DAY).min(until);
-        self.length = (self.at - start) as usize;
-        self.dense.clear();
-        self.dense
-            .resize((self.sources.len() + 1) * self.length, 0.0);
-        let places = self.dense.chunks_exact_mut(self.length).skip(1);
-        for (source, place) in self.sources.iter_mut().zip(places) {
-            source.cursor = source.column.scatter(source.cursor, start, place);
-            if source.decimals > 0 {
-                let unit = 10f64.powi(i32::from(source.decimals));
-                place.iter_mut().for_each(|value| *value /= unit);
-            }
-        }
-        Some(start)
-    }
-
-    /// The minutes of the run at a place.
-    pub fn series(&self, place: usize) -> &[f64] {
-        &self.dense[place * self.length..(place + 1) * self.length]
-    }
-
-    /// Minutes of the run.
-    pub fn len(&self) -> usize {
-        self.length
-    }
-}
-
-/// A column with what it is of.
-#[derive(Clone, Copy)]
-pub(super) struct Keyed<'a> {
-    pub branch: usize,
-    pub metric: usize,
-    pub decimals: u8,
-    pub column: &'a Column,
-}
-
-/// Some pairs' way through their columns.
+/// Some pairs' way through their series.
 pub(super) struct Walker<'a> {
     days: Days<'a>,
     groups: Vec<Group>,
     /// Of each pair, its group and the places of T's and C's events.
     plans: Vec<(usize, [usize; 2])>,
+    aside: Option<Aside>,
 }
 
 /// What is the same for all pairs of the same exposures.
@@ -115,19 +23,42 @@ struct Group {
     exposures: Exposures,
 }
 
+/// Events of T and C in each minute of a run.
+#[derive(Clone, Copy)]
+struct Events<'a> {
+    arms: [&'a [f64]; 2],
+    /// As tags, where these can be had.
+    tags: Option<[&'a [u8]; 2]>,
+}
+
 impl<'a> Walker<'a> {
     /// Before the first minute; `pairs` are to be the same ever after.
-    pub fn new(pairs: &[Pair], control: usize, columns: &[Keyed<'a>], margin: f64) -> Self {
-        let mut days = Days::new();
+    ///
+    /// # Errors
+    /// Damage to what is needed to find cells.
+    pub fn new(
+        pairs: &[&Pair],
+        control: usize,
+        series: &[Keyed<'a>],
+        margin: f64,
+        span: Span,
+    ) -> Result<Self> {
+        let mut days = Days::new(span);
         let (mut groups, mut plans): (Vec<Group>, Vec<_>) = (Vec::new(), Vec::new());
         for pair in pairs {
-            let mut place = |branch, metric| days.place(columns, branch, metric);
             let mut arms = [pair.branch, control];
             if pair.swapped {
                 arms.reverse();
             }
-            let places = arms.map(|branch| place(branch, pair.exposure));
-            let events = arms.map(|branch| place(branch, pair.metric));
+            let mut both = |metric| -> Result<[usize; 2]> {
+                let [treatment, control] = arms;
+                let treatment = days.place(series, treatment, metric)?;
+                Ok([treatment, days.place(series, control, metric)?])
+            };
+            let (places, events) = (both(pair.exposure)?, both(pair.metric)?);
+            if pair.identical.is_some() {
+                events.iter().for_each(|place| days.tag(*place));
+            }
             let known = groups.iter().position(|group| group.places == places);
             let group = known.unwrap_or(groups.len());
             if known.is_none() {
@@ -140,37 +71,69 @@ impl<'a> Walker<'a> {
             groups[group].guards |= pair.guard.is_some();
             plans.push((group, events));
         }
-        Walker {
+        Ok(Walker {
             days,
             groups,
             plans,
-        }
+            aside: None,
+        })
+    }
+
+    /// The days it walks, to have more of them walked and counted.
+    pub fn days(&mut self) -> &mut Days<'a> {
+        &mut self.days
+    }
+
+    /// Lets it walk this, too.
+    pub fn set_aside(&mut self, aside: Aside) {
+        self.aside = Some(aside);
     }
 
     /// Walks the minutes before `until` that have not been walked yet.
-    pub fn advance(&mut self, pairs: &mut [Pair], until: u32) {
-        while let Some(start) = self.days.next(until) {
+    ///
+    /// # Errors
+    /// Damage to bytes of a day; a cell beyond 128 bits.
+    pub fn advance(
+        &mut self,
+        pairs: &mut [&mut Pair],
+        mut beside: Option<Beside<'_>>,
+        until: u32,
+    ) -> Result<()> {
+        while let Some(start) = self.days.next(until)? {
             let days = &self.days;
             for group in &mut self.groups {
                 let arms = group.places.map(|place| days.series(place));
                 group.exposures.set(start, arms, group.guards);
             }
             for (pair, (group, events)) in pairs.iter_mut().zip(&self.plans) {
-                let events = events.map(|place| days.series(place));
+                let [treated, control] = events.map(|place| days.tags(place));
+                let events = Events {
+                    arms: events.map(|place| days.series(place)),
+                    tags: treated.zip(control).map(<[_; 2]>::from),
+                };
                 pair.add_run(&self.groups[*group].exposures, events);
             }
+            if let (Some(aside), Some(beside)) = (&self.aside, &mut beside) {
+                aside.add_run(start, days, beside);
+            }
         }
+        Ok(())
+    }
+
+    /// What it counted, with branch and metric.
+    pub fn counted(self) -> impl Iterator<Item = ((usize, usize), Counted)> {
+        self.days.counted()
     }
 }
 
 impl Pair {
     /// Adds a run of minutes, given the events of T and C in each, swapped where
     /// the pair is.
-    fn add_run(&mut self, exposures: &Exposures, events: [&[f64]; 2]) {
-        let [treated, control] = events;
-        let all = 0..treated.len();
+    fn add_run(&mut self, exposures: &Exposures, events: Events<'_>) {
+        let Events { arms: events, tags } = events;
+        let all = 0..events[0].len();
         if let Some(identical) = &mut self.identical {
-            identical.add_run(exposures.start, treated, control);
+            identical.add_run(exposures.start, events, tags);
         }
         let mut from = 0;
         if let Some(differs) = &mut self.differs {

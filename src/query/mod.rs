@@ -3,6 +3,7 @@
 mod accumulate;
 pub(crate) mod beside;
 mod column;
+mod days;
 mod execute;
 mod fold;
 mod gather;
@@ -21,6 +22,7 @@ mod source;
 mod tests;
 
 pub(crate) use column::Units;
+pub(crate) use days::{DayBuffers, DayMinutes, DayUnits, Days};
 pub use point::{Cells, StoredSeries};
 pub use request::{Aggregate, Every, GroupBy, Query};
 pub use result::{Axis, Group, Held, Row, Table, Value, Values};

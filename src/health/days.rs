@@ -1,0 +1,409 @@
+//! Many series, day by day: decoded once, as doubles, and counted on the way.
+
+use super::cells::{Cells, DayCells, Scratch};
+use super::monitor::Total;
+use super::null::TAG_BITS;
+use super::recent::{self, Recent};
+use crate::error::Result;
+use crate::limits::MINUTES_PER_DAY;
+use crate::query::{DayMinutes, DayUnits};
+
+const DAY: usize = MINUTES_PER_DAY as usize;
+
+/// Series by days, as doubles.
+pub(super) struct Days<'a> {
+    sources: Vec<Source<'a>>,
+    /// Place after place, a day each; the first is of zeros.
+    dense: Vec<f64>,
+    /// The same as tags, for what asks for them; see [`super::null`].
+    tags: Vec<u8>,
+    scratch: Scratch,
+    /// The day that is in them.
+    day: Option<u32>,
+    /// The run that is walked, in minutes of the day.
+    run: (usize, usize),
+    /// Minutes before this one have been walked.
+    at: u32,
+    span: Span,
+}
+
+/// What is told apart in counting.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    /// Minutes before this one are whole.
+    pub whole: u32,
+    /// The present.
+    pub end: u32,
+}
+
+/// The exact sums of a series.
+#[derive(Default)]
+pub(super) struct Counted {
+    pub total: Total,
+    pub recent: Recent,
+}
+
+struct Source<'a> {
+    /// Which branch and metric it is.
+    key: (usize, usize),
+    days: Box<dyn DayCells + Send + 'a>,
+    fill: Fill,
+    /// Sums, where they are this walk's to make.
+    counted: Option<Counted>,
+}
+
+/// How a day is written into its place.
+#[derive(Clone, Copy)]
+struct Fill {
+    /// Units of 1.
+    unit: f64,
+    /// Whether tags are asked for, and can be given.
+    tagged: bool,
+    tags: bool,
+}
+
+/// A series with what it is of.
+#[derive(Clone, Copy)]
+pub(super) struct Keyed<'a> {
+    pub branch: usize,
+    pub metric: usize,
+    pub decimals: u8,
+    pub cells: &'a dyn Cells,
+}
+
+impl<'a> Days<'a> {
+    pub fn new(span: Span) -> Self {
+        Days {
+            sources: Vec::new(),
+            dense: Vec::new(),
+            tags: Vec::new(),
+            scratch: Scratch::new(),
+            day: None,
+            run: (0, 0),
+            at: 0,
+            span,
+        }
+    }
+
+    /// The place of a branch's metric: 0 where it has no series. `all` are those
+    /// there are.
+    ///
+    /// # Errors
+    /// Damage to what is needed to find its cells.
+    pub fn place(&mut self, all: &[Keyed<'a>], branch: usize, metric: usize) -> Result<usize> {
+        let key = (branch, metric);
+        if let Some(at) = self.sources.iter().position(|source| source.key == key) {
+            return Ok(at + 1);
+        }
+        let Some(series) = all.iter().find(|it| (it.branch, it.metric) == key) else {
+            return Ok(0);
+        };
+        self.sources.push(Source {
+            key,
+            days: series.cells.days()?,
+            fill: Fill {
+                unit: 10f64.powi(i32::from(series.decimals)),
+                tagged: false,
+                tags: false,
+            },
+            counted: None,
+        });
+        Ok(self.sources.len())
+    }
+
+    /// Asks for the tags of a place.
+    pub fn tag(&mut self, place: usize) {
+        if let Some(source) = place.checked_sub(1).map(|at| &mut self.sources[at]) {
+            source.fill.tagged = true;
+        }
+    }
+
+    /// Which series it walks.
+    pub fn keys(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.sources.iter().map(|source| source.key)
+    }
+
+    /// Lets it count this series, which it walks.
+    pub fn count(&mut self, key: (usize, usize)) {
+        let mut sources = self.sources.iter_mut();
+        if let Some(source) = sources.find(|source| source.key == key) {
+            source.counted = Some(Counted::default());
+        }
+    }
+
+    /// What it counted, with branch and metric.
+    pub fn counted(self) -> impl Iterator<Item = ((usize, usize), Counted)> {
+        let sources = self.sources.into_iter();
+        sources.filter_map(|source| Some((source.key, source.counted?)))
+    }
+
+    /// The next run of minutes before `until`, within one day: its first minute.
+    /// Minutes between runs have no cell. Cells are then in their places.
+    ///
+    /// # Errors
+    /// Damage to bytes of a day; a cell beyond 128 bits.
+    pub fn next(&mut self, until: u32) -> Result<Option<u32>> {
+        if self.at >= until {
+            return Ok(None);
+        }
+        let rest = self.day.filter(|day| self.at < (day + 1) * MINUTES_PER_DAY);
+        let pending = self.sources.iter().filter_map(|it| it.days.next_day());
+        let Some(day) = rest.or_else(|| pending.min()) else {
+            self.at = until;
+            return Ok(None);
+        };
+        let first = day * MINUTES_PER_DAY;
+        if first >= until {
+            self.at = until;
+            return Ok(None);
+        }
+        if self.day != Some(day) {
+            self.load(day)?;
+        }
+        let start = first.max(self.at);
+        self.at = (first + MINUTES_PER_DAY).min(until);
+        self.run = ((start - first) as usize, (self.at - first) as usize);
+        Ok(Some(start))
+    }
+
+    fn load(&mut self, day: u32) -> Result<()> {
+        self.day = Some(day);
+        self.dense.resize((self.sources.len() + 1) * DAY, 0.0);
+        self.tags.resize(self.dense.len(), 0);
+        let dense = self.dense.chunks_exact_mut(DAY).skip(1);
+        let places = dense.zip(self.tags.chunks_exact_mut(DAY).skip(1));
+        for (source, (dense, tags)) in self.sources.iter_mut().zip(places) {
+            let Source {
+                days,
+                fill,
+                counted,
+                ..
+            } = source;
+            fill.tags = fill.tagged;
+            if days.next_day() != Some(day) {
+                dense.fill(0.0);
+                tags.fill(0);
+                continue;
+            }
+            let first = day * MINUTES_PER_DAY;
+            days.read(&mut self.scratch, &mut |minutes, units| {
+                if let Some(counted) = counted {
+                    counted.add(first, minutes, units, self.span);
+                }
+                fill.write(minutes, units, dense, tags);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The minutes of the run at a place.
+    pub fn series(&self, place: usize) -> &[f64] {
+        let first = place * DAY;
+        &self.dense[first + self.run.0..first + self.run.1]
+    }
+
+    /// Their tags; none where the day has too large a value for them.
+    pub fn tags(&self, place: usize) -> Option<&[u8]> {
+        let known = place == 0 || self.sources[place - 1].fill.tags;
+        let first = place * DAY;
+        known.then(|| &self.tags[first + self.run.0..first + self.run.1])
+    }
+
+    /// Minutes of the run.
+    pub fn len(&self) -> usize {
+        self.run.1 - self.run.0
+    }
+}
+
+impl Counted {
+    fn add(&mut self, first: u32, minutes: DayMinutes<'_>, units: DayUnits<'_>, span: Span) {
+        let count = units.len();
+        let minute = |at: usize| match minutes {
+            DayMinutes::Run(start) => first + u32::from(start) + at as u32,
+            DayMinutes::List(list) => first + u32::from(list[at]),
+        };
+        if count == 0 {
+            return;
+        }
+        let before = |end: u32| match minutes {
+            DayMinutes::Run(start) => {
+                let run = end.saturating_sub(first + u32::from(start));
+                (run as usize).min(count)
+            }
+            DayMinutes::List(list) => list.partition_point(|it| first + u32::from(*it) < end),
+        };
+        let total = &mut self.total;
+        total.first.get_or_insert(minute(0));
+        total.last = Some(minute(count - 1));
+        let whole = before(span.whole.min(span.end));
+        let sum = units.sum(0, whole);
+        total.whole = total.whole.saturating_add(sum);
+        total.units = total.units.saturating_add(sum);
+        total.units = total.units.saturating_add(units.sum(whole, count));
+        for at in before(span.end.saturating_sub(recent::MINUTES))..count {
+            self.recent.add(minute(at), units.get(at));
+        }
+    }
+}
+
+impl DayUnits<'_> {
+    fn len(self) -> usize {
+        match self {
+            DayUnits::Ints(units) => units.len(),
+            DayUnits::Wides(units) => units.len(),
+        }
+    }
+
+    fn get(self, at: usize) -> i128 {
+        match self {
+            DayUnits::Ints(units) => units[at].into(),
+            DayUnits::Wides(units) => units[at],
+        }
+    }
+
+    fn sum(self, from: usize, to: usize) -> i128 {
+        match self {
+            DayUnits::Ints(units) => sum(&units[from..to]),
+            DayUnits::Wides(units) => units[from..to]
+                .iter()
+                .fold(0, |sum: i128, value| sum.saturating_add(*value)),
+        }
+    }
+}
+
+/// The sum of a day: in 64 bits where no value is beyond 2^52.
+pub(super) fn sum(values: &[i64]) -> i128 {
+    let (mut beyond, mut sum) = (0, 0_i64);
+    for value in values {
+        beyond |= value.wrapping_add(1 << 52) as u64;
+        sum = sum.wrapping_add(*value);
+    }
+    if beyond >> 53 == 0 {
+        sum.into()
+    } else {
+        values.iter().map(|value| i128::from(*value)).sum()
+    }
+}
+
+impl Fill {
+    /// Writes the cells of a day into their places, as doubles, 0 for what is
+    /// negative or absent.
+    fn write(
+        &mut self,
+        minutes: DayMinutes<'_>,
+        units: DayUnits<'_>,
+        dense: &mut [f64],
+        tags: &mut [u8],
+    ) {
+        match units {
+            DayUnits::Ints(units) if units.iter().fold(0, |all, it| all | *it) as u64 >> 52 == 0 => {
+                place(minutes, units, dense, 0.0, small);
+                if self.tags {
+                    place(minutes, units, tags, 0, tag);
+                }
+            }
+            DayUnits::Ints(units) => {
+                self.tags = false;
+                place(minutes, units, dense, 0.0, |it| it.max(0) as f64);
+            }
+            DayUnits::Wides(units) => {
+                self.tags = false;
+                place(minutes, units, dense, 0.0, |it| it.max(0) as f64);
+            }
+        }
+        if self.unit != 1.0 {
+            dense.iter_mut().for_each(|value| *value /= self.unit);
+        }
+    }
+}
+
+/// A value from 0 to 2^52 as a double, without the conversion that processors
+/// have no vector instruction for: it is the mantissa of one from 2^52 on.
+fn small(value: i64) -> f64 {
+    f64::from_bits(value as u64 | TWO_52.to_bits()) - TWO_52
+}
+
+const TWO_52: f64 = (1_u64 << 52) as f64;
+
+/// The tag of a value from 0 to 2^52: its last bits, and whether it is positive.
+fn tag(value: i64) -> u8 {
+    let positive = (value.wrapping_neg() as u64 >> 56) as u8 & !TAG_BITS;
+    value as u8 & TAG_BITS | positive
+}
+
+fn place<T: Copy, P: Copy>(
+    minutes: DayMinutes<'_>,
+    units: &[T],
+    places: &mut [P],
+    nothing: P,
+    of: impl Fn(T) -> P,
+) {
+    match minutes {
+        DayMinutes::Run(first) => {
+            let (before, rest) = places.split_at_mut(usize::from(first));
+            let (run, after) = rest.split_at_mut(units.len());
+            before.fill(nothing);
+            after.fill(nothing);
+            for (place, value) in run.iter_mut().zip(units) {
+                *place = of(*value);
+            }
+        }
+        DayMinutes::List(list) => {
+            places.fill(nothing);
+            for (minute, value) in list.iter().zip(units) {
+                places[usize::from(*minute)] = of(*value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_and_tags() {
+        let most = (1 << 52) - 1;
+        for (units, expected) in [
+            (vec![0, 7, most], [0.0, 7.0, most as f64]),
+            (vec![-3, 7, 1 << 60], [0.0, 7.0, (1_u64 << 60) as f64]),
+        ] {
+            for minutes in [DayMinutes::Run(2), DayMinutes::List(&[2, 3, 4])] {
+                let (mut dense, mut tags) = ([9.0; DAY], [9; DAY]);
+                let mut fill = Fill {
+                    unit: 1.0,
+                    tagged: true,
+                    tags: true,
+                };
+                fill.write(minutes, DayUnits::Ints(&units), &mut dense, &mut tags);
+                assert_eq!(dense[..6], [&[0.0; 2][..], &expected, &[0.0]].concat());
+                assert!(dense[6..].iter().all(|it| *it == 0.0));
+                assert_eq!(fill.tags, units[0] >= 0);
+                if fill.tags {
+                    assert_eq!(tags[..6], [0, 0, 0, 0x87, 0xff, 0]);
+                }
+            }
+        }
+        assert_eq!((tag(0), tag(1), tag(128), tag(129)), (0, 0x81, 0x80, 0x81));
+    }
+
+    #[test]
+    fn sums_tell_what_is_whole_and_what_is_recent() {
+        let span = Span {
+            whole: 103,
+            end: 200,
+        };
+        for minutes in [DayMinutes::Run(1), DayMinutes::List(&[1, 2, 3, 4])] {
+            let mut counted = Counted::default();
+            counted.add(100, minutes, DayUnits::Ints(&[5, 6, 7, i64::MAX]), span);
+            let total = counted.total;
+            assert_eq!((total.first, total.last), (Some(101), Some(104)));
+            assert_eq!(total.whole, 11);
+            assert_eq!(total.units, 18 + i128::from(i64::MAX));
+            counted.add(160, minutes, DayUnits::Wides(&[1, -1, i128::MAX, 2]), span);
+            assert_eq!(counted.total.units, i128::MAX);
+            assert_eq!(counted.total.last, Some(164));
+            assert_eq!(counted.recent.sum(164), i128::MAX);
+        }
+    }
+}

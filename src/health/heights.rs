@@ -1,0 +1,85 @@
+//! Tempered likelihoods averaged over priors: ln Σ π(δ)·e^(S(δ)/b), for all priors of
+//! a look from one exponential a point.
+//!
+//! Priors overlap, and weigh the same points differently. So the grid is cut where
+//! one of them begins or ends, each piece is raised by its own highest point (S
+//! may reach ±10,000 on either side), and a prior takes its pieces together.
+
+use super::grid::{Grid, Prior};
+
+/// Below the highest point by this much, what a point adds is lost in rounding,
+/// whatever its weight: those of a prior are within e^18 of each other.
+const NOTHING: f64 = -70.0;
+
+/// e^(S/b) over a grid.
+#[derive(Clone, Debug, Default)]
+pub struct Heights {
+    /// Of each piece, its highest S/b.
+    highest: Vec<f64>,
+    /// Of each point, e^(S/b) over that of its piece's highest.
+    factors: Vec<f64>,
+}
+
+impl Heights {
+    /// Those of `scores` over b.
+    pub fn set(&mut self, grid: &Grid, scores: &[f64], burst: f64) {
+        self.highest.clear();
+        self.factors.clear();
+        let inverse = 1.0 / burst;
+        for piece in &grid.pieces {
+            let scores = &scores[piece.clone()];
+            let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            self.highest.push(highest * inverse);
+            self.factors.extend(scores.iter().map(|score| {
+                let below = (score - highest) * inverse;
+                if below < NOTHING { 0.0 } else { below.exp() }
+            }));
+        }
+    }
+
+    /// ln Σ π(δ)·e^(S(δ)/b) over a prior of the grid.
+    pub fn log_mean(&self, grid: &Grid, prior: &Prior) -> f64 {
+        let highest = &self.highest[prior.pieces.clone()];
+        let top = highest.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let first = prior.points.start;
+        let mut sum = 0.0;
+        for (piece, highest) in grid.pieces[prior.pieces.clone()].iter().zip(highest) {
+            let weights = &prior.weights[piece.start - first..piece.end - first];
+            let terms = weights.iter().zip(&self.factors[piece.clone()]);
+            let part: f64 = terms.map(|(weight, factor)| weight * factor).sum();
+            sum += part * (highest - top).exp();
+        }
+        top + sum.ln()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::logspace::log_sum_exp;
+    use super::*;
+
+    #[test]
+    fn is_the_mean_over_each_prior() {
+        for grid in [Grid::tempered(1.0), Grid::tempered(1.1), Grid::exact(1.3)] {
+            for (bend, slope) in [(0.0, 0.0), (30.0, 10.0), (2e4, -9e3), (1e6, 4e5)] {
+                let score = |delta: &f64| delta * (slope - bend * delta);
+                let scores: Vec<f64> = grid.deltas.iter().map(score).collect();
+                for burst in [1.0, 80.0] {
+                    let mut heights = Heights::default();
+                    heights.set(&grid, &scores, burst);
+                    for prior in [&grid.worse, &grid.better, &grid.either] {
+                        let terms = scores[prior.points.clone()].iter();
+                        let terms = terms.zip(&prior.log_weights);
+                        let expected =
+                            log_sum_exp(terms.map(|(score, weight)| weight + score / burst));
+                        let found = heights.log_mean(&grid, prior);
+                        assert!(
+                            (found - expected).abs() <= 1e-12 * expected.abs().max(1.0),
+                            "{found} {expected}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
