@@ -1,5 +1,6 @@
 //! What a comparison answers at a look: evidence, and the confidence sequence.
 
+use super::blocks::Blocks;
 use super::combined::{Comparison, apart};
 use super::logspace::log_mean;
 use super::sequence::{self, Ends};
@@ -99,8 +100,8 @@ impl Comparison {
             (None, _) => (None, None),
             (Some(_), Some(found)) => found,
             (Some(estimate), None) => {
-                let width = blocks.map_or(0.02, |it| it.above().width());
-                let pooled = blocks.and_then(|it| it.above().estimate()).map(f64::ln);
+                let width = blocks.map_or(0.02, Blocks::width);
+                let pooled = blocks.and_then(Blocks::log_estimate);
                 sequence::around(estimate, pooled, width, limit, against)
             }
         };

@@ -74,15 +74,23 @@ impl Bets {
     /// Adds a block's difference, positive where it speaks for the claim, bet on
     /// with a λ of `highest` at the most.
     pub fn add(&mut self, difference: f64, highest: f64) {
-        let mut odds = (-2.0 * (self.first * difference).abs()).exp();
-        let least = (-2.0 * (highest * difference).abs()).exp();
-        for factor in &mut self.factors {
-            odds = odds.max(least);
+        let top = self.first * (1 << (BETTORS - 1)) as f64;
+        let least = if highest < top {
+            (-2.0 * (highest * difference).abs()).exp()
+        } else {
+            0.0
+        };
+        let mut next = (-2.0 * (self.first * difference).abs()).exp();
+        let mut all = [0.0; BETTORS];
+        for odds in &mut all {
+            *odds = next.max(least);
+            next *= next;
+        }
+        let lost = difference < 0.0;
+        for (factor, odds) in self.factors.iter_mut().zip(all) {
             // A bettor who loses everything could not come back, nor be shown.
-            let bounded = odds.max(1e-100);
-            let against = if difference < 0.0 { bounded } else { 1.0 };
+            let against = if lost { odds.max(1e-100) } else { 1.0 };
             *factor *= 2.0 * against / (1.0 + odds);
-            odds *= odds;
         }
         self.log_e = None;
         let far = |factor: &f64| !(1e-100..1e100).contains(factor);

@@ -222,6 +222,23 @@ impl Blocks {
         &self.claims[1]
     }
 
+    /// ln of the pooled estimate of r: the mean over both claims, so that the arms
+    /// swapped have the same with the other sign.
+    pub fn log_estimate(&self) -> Option<f64> {
+        let [above, below] = self.claims.each_ref().map(Claimed::log_estimate);
+        match above.zip(below) {
+            Some((above, below)) => Some(0.5 * (above + below)),
+            None => above.or(below),
+        }
+    }
+
+    /// About how far the ends of a 95 % sequence are from the estimate, in ln r:
+    /// the same for the arms swapped, too.
+    pub fn width(&self) -> f64 {
+        let [above, below] = self.claims.each_ref().map(Claimed::width);
+        above.min(below)
+    }
+
     /// The same, to ask for the evidence of bets.
     pub fn above_mut(&mut self) -> &mut Claimed {
         &mut self.claims[0]
@@ -388,17 +405,18 @@ impl Claimed {
             .map_or(0.0, |it| LN_2 + it.sum * it.sum / (2.0 * it.spread))
     }
 
-    /// The pooled estimate Σa/Σc of r over closed blocks (Mantel and Haenszel).
-    pub fn estimate(&self) -> Option<f64> {
+    /// ln of the pooled estimate Σa/Σc of r over closed blocks (Mantel and Haenszel).
+    fn log_estimate(&self) -> Option<f64> {
         let Sums { d1, c1, .. } = self.sums;
-        (c1 > 0.0 && d1 + c1 > 0.0).then(|| (d1 + c1) / c1)
+        (c1 > 0.0 && d1 + c1 > 0.0).then(|| ((d1 + c1) / c1).ln())
     }
 
     /// About how far the ends of a 95 % sequence are from the estimate, in ln r.
-    pub fn width(&self) -> f64 {
-        let deviation = (self.sums.d2 + self.scale).sqrt();
-        if self.sums.c1 > 0.0 {
-            2.8 * deviation / self.sums.c1
+    fn width(&self) -> f64 {
+        let Sums { d1, d2, c1, .. } = self.sums;
+        let both = 0.5 * d1 + c1;
+        if both > 0.0 {
+            2.8 * (d2 + self.scale).sqrt() / both
         } else {
             0.02
         }

@@ -122,15 +122,16 @@ impl DayCells for HeldDays<'_> {
         let minutes = &rest[..rest.partition_point(|minute| *minute < end)];
         let cells = self.next..self.next + minutes.len();
         self.next = cells.end;
-        scratch.minutes.clear();
-        let within = minutes.iter().map(|minute| (minute - start) as u16);
-        scratch.minutes.extend(within);
-        let list = &scratch.minutes;
-        let minutes = match (list.first(), list.last()) {
-            (Some(first), Some(last)) if usize::from(last - first) + 1 == list.len() => {
-                DayMinutes::Run(*first)
+        let minutes = match (minutes.first(), minutes.last()) {
+            (Some(first), Some(last)) if (last - first) as usize + 1 == minutes.len() => {
+                DayMinutes::Run((first - start) as u16)
             }
-            _ => DayMinutes::List(list),
+            _ => {
+                scratch.minutes.clear();
+                let within = minutes.iter().map(|minute| (minute - start) as u16);
+                scratch.minutes.extend(within);
+                DayMinutes::List(&scratch.minutes)
+            }
         };
         match self.column.units() {
             Units::Ints(units) => take(minutes, DayUnits::Ints(&units[cells])),

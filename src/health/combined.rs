@@ -8,6 +8,7 @@
 //! they are left out without changing a result.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::Arm;
 use super::answers::Answers;
@@ -27,7 +28,7 @@ use super::stride::{Reach, Rows};
 #[derive(Clone, Debug)]
 pub struct Comparison {
     pub(super) settings: Settings,
-    pub(super) grid: Grid,
+    pub(super) grid: Arc<Grid>,
     pub(super) likelihood: Likelihood,
     /// Half (b), for "above" and for "below"; absent where events are independent.
     pub(super) blocks: Option<Blocks>,
@@ -57,11 +58,7 @@ impl Comparison {
         };
         let mut comparison = Comparison {
             settings: Settings { margin, ..settings },
-            grid: if settings.independent {
-                Grid::exact(margin)
-            } else {
-                Grid::tempered(margin)
-            },
+            grid: Grid::shared(settings.independent, margin),
             likelihood: Likelihood::new(),
             blocks: (!settings.independent)
                 .then(|| Blocks::new(margin, settings.burst_minutes, settings.burst_events)),

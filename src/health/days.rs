@@ -4,6 +4,7 @@ use super::cells::{Cells, DayCells, Scratch};
 use super::monitor::Total;
 use super::null::TAG_BITS;
 use super::recent::{self, Recent};
+use crate::codec::with_bit_instructions;
 use crate::error::Result;
 use crate::limits::MINUTES_PER_DAY;
 use crate::query::{DayMinutes, DayUnits};
@@ -187,10 +188,15 @@ impl<'a> Days<'a> {
             }
             let first = day * MINUTES_PER_DAY;
             days.read(&mut self.scratch, &mut |minutes, units| {
-                if let Some(counted) = counted {
-                    counted.add(first, minutes, units, self.span);
-                }
-                fill.write(minutes, units, dense, tags);
+                with_bit_instructions(
+                    #[inline(always)]
+                    || {
+                        if let Some(counted) = counted {
+                            counted.add(first, minutes, units, self.span);
+                        }
+                        fill.write(minutes, units, dense, tags);
+                    },
+                );
             })?;
         }
         Ok(())
@@ -216,6 +222,7 @@ impl<'a> Days<'a> {
 }
 
 impl Counted {
+    #[inline(always)]
     fn add(&mut self, first: u32, minutes: DayMinutes<'_>, units: DayUnits<'_>, span: Span) {
         let count = units.len();
         let minute = |at: usize| match minutes {
@@ -261,6 +268,7 @@ impl DayUnits<'_> {
         }
     }
 
+    #[inline(always)]
     fn sum(self, from: usize, to: usize) -> i128 {
         match self {
             DayUnits::Ints(units) => sum(&units[from..to]),
@@ -272,6 +280,7 @@ impl DayUnits<'_> {
 }
 
 /// The sum of a day: in 64 bits where no value is beyond 2^52.
+#[inline(always)]
 pub(super) fn sum(values: &[i64]) -> i128 {
     let (mut beyond, mut sum) = (0, 0_i64);
     for value in values {
@@ -288,6 +297,7 @@ pub(super) fn sum(values: &[i64]) -> i128 {
 impl Fill {
     /// Writes the cells of a day into their places, as doubles, 0 for what is
     /// negative or absent.
+    #[inline(always)]
     fn write(
         &mut self,
         minutes: DayMinutes<'_>,
@@ -319,6 +329,7 @@ impl Fill {
 
 /// A value from 0 to 2^52 as a double, without the conversion that processors
 /// have no vector instruction for: it is the mantissa of one from 2^52 on.
+#[inline(always)]
 fn small(value: i64) -> f64 {
     f64::from_bits(value as u64 | TWO_52.to_bits()) - TWO_52
 }
@@ -326,11 +337,13 @@ fn small(value: i64) -> f64 {
 const TWO_52: f64 = (1_u64 << 52) as f64;
 
 /// The tag of a value from 0 to 2^52: its last bits, and whether it is positive.
+#[inline(always)]
 fn tag(value: i64) -> u8 {
     let positive = (value.wrapping_neg() as u64 >> 56) as u8 & !TAG_BITS;
     value as u8 & TAG_BITS | positive
 }
 
+#[inline(always)]
 fn place<T: Copy, P: Copy>(
     minutes: DayMinutes<'_>,
     units: &[T],

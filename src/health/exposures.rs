@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::shares::Shares;
+use crate::codec::with_bit_instructions;
 
 /// A run of minutes of two arms, T and C.
 ///
@@ -21,7 +22,8 @@ pub struct Exposures {
     pub both: Vec<f64>,
     /// The minutes by share.
     pub shares: Shares,
-    /// Exposure of both before the run, and with it.
+    /// Exposure of both before each minute, and with all of them.
+    sums: Vec<f64>,
     before: f64,
     /// T's share of what is expected, and the same against the margin.
     due: Vec<f64>,
@@ -38,6 +40,7 @@ impl Exposures {
             ahead: [Vec::new(), Vec::new()],
             both: Vec::new(),
             shares: Shares::default(),
+            sums: Vec::new(),
             before: 0.0,
             due: Vec::new(),
             guarded: Vec::new(),
@@ -47,6 +50,14 @@ impl Exposures {
 
     /// Goes on to the next run; exposures are finite and not negative.
     pub fn set(&mut self, start: u32, arms: [&[f64]; 2], guards: bool) {
+        with_bit_instructions(
+            #[inline(always)]
+            || self.set_run(start, arms, guards),
+        );
+    }
+
+    #[inline(always)]
+    fn set_run(&mut self, start: u32, arms: [&[f64]; 2], guards: bool) {
         self.start = start;
         for (own, new) in self.arms.iter_mut().zip(arms) {
             own.clear();
@@ -54,13 +65,16 @@ impl Exposures {
         }
         let [treatment, control] = arms;
         let rows = || treatment.iter().copied().zip(control.iter().copied());
-        let [ahead_t, ahead_c] = &mut self.ahead;
-        ahead_t.clear();
-        ahead_c.clear();
+        // Sums first, one after the other; then divisions, many at a time.
+        self.sums.clear();
         for (t, c) in rows() {
-            ahead_t.push(ahead(t, self.before));
-            ahead_c.push(ahead(c, self.before));
+            self.sums.push(self.before);
             self.before += t + c;
+        }
+        for (ahead_of, arm) in self.ahead.iter_mut().zip(arms) {
+            ahead_of.clear();
+            let rows = arm.iter().zip(&self.sums);
+            ahead_of.extend(rows.map(|(exposure, before)| ahead(*exposure, *before)));
         }
         self.both.clear();
         let both = rows().map(|(t, c)| f64::from(u8::from(t > 0.0 && c > 0.0)));
@@ -100,14 +114,14 @@ impl Exposures {
 }
 
 /// An exposure over what there was of both arms before.
-#[inline]
+#[inline(always)]
 pub fn ahead(exposure: f64, before: f64) -> f64 {
     if before > 0.0 { exposure / before } else { 0.0 }
 }
 
 /// T's share of the events expected, were its rate `margin` times C's; 0 without
 /// exposure.
-#[inline]
+#[inline(always)]
 pub fn due(treatment: f64, control: f64, margin: f64) -> f64 {
     let both = treatment + control;
     if both <= 0.0 {
@@ -122,7 +136,7 @@ pub fn due(treatment: f64, control: f64, margin: f64) -> f64 {
 
 /// The smaller arm's share of exposure, 0 where it has none, and whether that
 /// is C.
-#[inline]
+#[inline(always)]
 pub fn smaller_share(treatment: f64, control: f64) -> (f64, bool) {
     let smaller = treatment.min(control);
     if smaller <= 0.0 {

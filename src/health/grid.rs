@@ -1,8 +1,12 @@
 //! The log-ratios a test bets on, and how much on each.
 
 use std::ops::Range;
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::Mutex;
 
 use super::logspace::log_sum_exp;
+use super::shares::{Place, SIDE};
 
 /// Spread of the prior over log-ratios: π(δ) ∝ exp(−δ²/(2·0.5²)).
 const SPREAD: f64 = 0.5;
@@ -25,7 +29,7 @@ pub struct Prior {
 }
 
 /// Log-ratios δ = ln r in ascending order, with a prior for each question.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Grid {
     /// The points.
     pub deltas: Vec<f64>,
@@ -37,6 +41,18 @@ pub struct Grid {
     pub either: Prior,
     /// The grid cut where a prior begins or ends.
     pub pieces: Vec<Range<usize>>,
+    /// Of each bin of shares, what its middle gives at every point.
+    tables: Vec<OnceLock<Tables>>,
+}
+
+/// With z = q₀·(w − 1), at every point of a grid: ln(1 + z), and z/(1 + z); see
+/// [`super::likelihood`].
+#[derive(Debug)]
+pub struct Tables {
+    /// ln(1 + z).
+    pub logs: Vec<f64>,
+    /// z/(1 + z).
+    pub slopes: Vec<f64>,
 }
 
 impl Grid {
@@ -94,7 +110,45 @@ impl Grid {
             better,
             either,
             pieces,
+            tables: (0..2 * SIDE).map(|_| OnceLock::new()).collect(),
         }
+    }
+
+    /// The grid of all comparisons alive that ask alike: its tables are found
+    /// once, and are in the cache when the next pair needs them.
+    pub fn shared(independent: bool, margin: f64) -> Arc<Self> {
+        static ALIVE: Mutex<Vec<(bool, f64, Weak<Grid>)>> = Mutex::new(Vec::new());
+        let mut alive = ALIVE.lock();
+        let found = alive.iter().find(|it| (it.0, it.1) == (independent, margin));
+        if let Some(grid) = found.and_then(|(_, _, grid)| grid.upgrade()) {
+            return grid;
+        }
+        let grid = Arc::new(if independent {
+            Grid::exact(margin)
+        } else {
+            Grid::tempered(margin)
+        });
+        alive.retain(|(_, _, grid)| grid.strong_count() > 0);
+        alive.push((independent, margin, Arc::downgrade(&grid)));
+        grid
+    }
+
+    /// The tables of a bin, which is not faint.
+    pub fn tables(&self, place: Place) -> &Tables {
+        self.tables[place.key()].get_or_init(|| {
+            let z = self.deltas.iter().map(|delta| {
+                let w = if place.control_smaller() {
+                    -delta
+                } else {
+                    *delta
+                };
+                place.middle() * w.exp_m1()
+            });
+            Tables {
+                logs: z.clone().map(f64::ln_1p).collect(),
+                slopes: z.map(|z| z / (1.0 + z)).collect(),
+            }
+        })
     }
 }
 

@@ -45,12 +45,30 @@ impl Heights {
         let mut sum = 0.0;
         for (piece, highest) in grid.pieces[prior.pieces.clone()].iter().zip(highest) {
             let weights = &prior.weights[piece.start - first..piece.end - first];
-            let terms = weights.iter().zip(&self.factors[piece.clone()]);
-            let part: f64 = terms.map(|(weight, factor)| weight * factor).sum();
-            sum += part * (highest - top).exp();
+            let part = product(weights, &self.factors[piece.clone()]);
+            sum += if *highest == top {
+                part
+            } else {
+                part * (highest - top).exp()
+            };
         }
         top + sum.ln()
     }
+}
+
+/// Σ of the products, in four sums that do not wait for each other.
+fn product(left: &[f64], right: &[f64]) -> f64 {
+    let (fours, last) = left.as_chunks::<4>();
+    let (other_fours, other_last) = right.as_chunks::<4>();
+    let mut sums = [0.0; 4];
+    for (left, right) in fours.iter().zip(other_fours) {
+        for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
+            *sum += left * right;
+        }
+    }
+    let rest = last.iter().zip(other_last);
+    let rest: f64 = rest.map(|(left, right)| left * right).sum();
+    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
 }
 
 #[cfg(test)]

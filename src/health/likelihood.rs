@@ -25,8 +25,10 @@
 use std::ops::Range;
 
 use super::grid::Grid;
+use super::logs::{LANES, logs_1p};
 use super::root::{self, Root};
 use super::shares::{Place, SIDE, Shares, powers};
+use crate::codec::with_bit_instructions;
 
 /// Moments kept a bin.
 pub const MOMENTS: usize = 8;
@@ -56,8 +58,6 @@ struct Faint {
 struct Bin {
     place: Place,
     sums: Sums,
-    /// Over the grid: ln(1 + z), then c; filled with the first evaluation.
-    tables: Vec<f64>,
     /// Over the grid: what this bin takes from S, where `stale` is not set.
     taken: Vec<f64>,
     stale: bool,
@@ -132,6 +132,14 @@ impl Likelihood {
 
     /// Adds these of a run's minutes, given the events of T and of C in each.
     pub fn add_run(&mut self, shares: &Shares, minutes: Range<usize>, events: [&[f64]; 2]) {
+        with_bit_instructions(
+            #[inline(always)]
+            || self.add_bins(shares, minutes, events),
+        );
+    }
+
+    #[inline(always)]
+    fn add_bins(&mut self, shares: &Shares, minutes: Range<usize>, events: [&[f64]; 2]) {
         for (place, run) in shares.bins(minutes) {
             if place.is_faint() {
                 for (minute, powers) in run {
@@ -175,7 +183,6 @@ impl Likelihood {
         let bin = Bin {
             place,
             sums,
-            tables: Vec::new(),
             taken: Vec::new(),
             stale: true,
         };
@@ -189,23 +196,36 @@ impl Likelihood {
 
     /// S(δ).
     pub fn score(&self, delta: f64) -> f64 {
+        with_bit_instructions(
+            #[inline(always)]
+            || self.score_at(delta),
+        )
+    }
+
+    #[inline(always)]
+    fn score_at(&self, delta: f64) -> f64 {
         let up = delta.exp_m1();
-        let down = (-delta).exp_m1();
+        let down = -up / (1.0 + up);
         let [by_treatment, by_control] = &self.faint;
         let mut score = -by_treatment.taken * up - by_control.taken * down;
         let mut slope = by_treatment.events[0] - by_control.events[1];
-        for bin in &self.bins {
-            let control_smaller = bin.place.control_smaller();
-            let z = bin.place.middle() * if control_smaller { down } else { up };
-            slope += bin.sums.slope(control_smaller);
-            score -= taken(&bin.sums.moments, z.ln_1p(), z / (1.0 + z));
+        for bins in self.bins.chunks(LANES) {
+            let mut z = [0.0; LANES];
+            for (z, bin) in z.iter_mut().zip(bins) {
+                let control_smaller = bin.place.control_smaller();
+                *z = bin.place.middle() * if control_smaller { down } else { up };
+            }
+            let logs = logs_1p(z);
+            for ((bin, z), log) in bins.iter().zip(z).zip(logs) {
+                slope += bin.sums.slope(bin.place.control_smaller());
+                score -= taken(&bin.sums.moments, log, z / (1.0 + z));
+            }
         }
         slope * delta + score
     }
 
     /// S over a grid, which must always be the same one.
     pub fn scores(&mut self, grid: &Grid, scores: &mut Vec<f64>) {
-        let points = grid.deltas.len();
         scores.clear();
         let slope = self.slope();
         scores.extend(grid.deltas.iter().map(|delta| slope * delta));
@@ -215,21 +235,17 @@ impl Likelihood {
                 *score -= by_treatment * delta.exp_m1() + by_control * (-delta).exp_m1();
             }
         }
-        for bin in &mut self.bins {
-            if bin.tables.is_empty() {
-                bin.tabulate(grid);
-            }
-            if bin.stale {
-                let (logs, slopes) = bin.tables.split_at(points);
-                for ((sink, log), c) in bin.taken.iter_mut().zip(logs).zip(slopes) {
-                    *sink = taken(&bin.sums.moments, *log, *c);
+        with_bit_instructions(
+            #[inline(always)]
+            || {
+                for bin in &mut self.bins {
+                    bin.refresh(grid);
+                    for (score, taken) in scores.iter_mut().zip(&bin.taken) {
+                        *score -= taken;
+                    }
                 }
-                bin.stale = false;
-            }
-            for (score, taken) in scores.iter_mut().zip(&bin.taken) {
-                *score -= taken;
-            }
-        }
+            },
+        );
     }
 
     /// The δ where S is highest, which may be infinite, or none where no minute
@@ -313,22 +329,19 @@ fn taken(moments: &[f64; MOMENTS], log: f64, c: f64) -> f64 {
 }
 
 impl Bin {
-    fn tabulate(&mut self, grid: &Grid) {
-        let w = |delta: f64| {
-            if self.place.control_smaller() {
-                (-delta).exp_m1()
-            } else {
-                delta.exp_m1()
-            }
-        };
-        let z: Vec<f64> = grid
-            .deltas
-            .iter()
-            .map(|delta| self.place.middle() * w(*delta))
-            .collect();
-        self.tables = z.iter().map(|z| z.ln_1p()).collect();
-        self.tables.extend(z.iter().map(|z| z / (1.0 + z)));
-        self.taken = vec![0.0; z.len()];
+    /// Brings what it takes over the grid up to what it has added up.
+    #[inline(always)]
+    fn refresh(&mut self, grid: &Grid) {
+        if !self.stale {
+            return;
+        }
+        let tables = grid.tables(self.place);
+        self.taken.resize(tables.logs.len(), 0.0);
+        let points = tables.logs.iter().zip(&tables.slopes);
+        for (sink, (log, c)) in self.taken.iter_mut().zip(points) {
+            *sink = taken(&self.sums.moments, *log, *c);
+        }
+        self.stale = false;
     }
 }
 

@@ -24,6 +24,11 @@ pub fn log_sum_exp(terms: impl Iterator<Item = f64> + Clone) -> f64 {
 /// whatever their dependence.
 pub fn log_mean(left: f64, right: f64) -> f64 {
     let (low, high) = (left.min(right), left.max(right));
+    // Further down the lesser is below the last place of the sum; far down `exp`
+    // is slow.
+    if low - high < -45.0 {
+        return high - LN_2;
+    }
     high + (low - high).exp().ln_1p() - LN_2
 }
 

@@ -42,6 +42,7 @@ mod heights;
 mod history;
 mod input;
 mod likelihood;
+mod logs;
 mod logspace;
 mod monitor;
 mod null;

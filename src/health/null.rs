@@ -68,8 +68,12 @@ impl TooIdentical {
             }
             return;
         };
-        for (eight, (t, c)) in tags_t.chunks(8).zip(tags_c.chunks(8)).enumerate() {
-            let (t, c) = (word(t), word(c));
+        let (eights_t, last_t) = tags_t.as_chunks::<8>();
+        let (eights_c, last_c) = tags_c.as_chunks::<8>();
+        let words = eights_t.iter().zip(eights_c);
+        let words = words.map(|(t, c)| (u64::from_le_bytes(*t), u64::from_le_bytes(*c)));
+        let words = words.chain([(word(last_t), word(last_c))]);
+        for (eight, (t, c)) in words.enumerate() {
             let even = !(t ^ c) & (t | c) >> 7 & ONES;
             // A byte of t ^ c is 0 where tags are equal: no carry leaves it.
             let apart = ((t ^ c) & !TOPS).wrapping_add(!TOPS) | (t ^ c);
@@ -155,7 +159,7 @@ pub const TAG_BITS: u8 = 0x7f;
 const ONES: u64 = u64::MAX / 255;
 const TOPS: u64 = ONES << 7;
 
-/// Up to eight tags, the first the lowest; 0 for what is missing.
+/// Fewer than eight tags, the first the lowest; 0 for what is missing.
 fn word(tags: &[u8]) -> u64 {
     let mut bytes = [0; 8];
     bytes[..tags.len()].copy_from_slice(tags);
