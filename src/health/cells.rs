@@ -63,10 +63,14 @@ impl<'a> Input<'a> {
         let end = observations.as_of.get();
         let columns = observations.branches.iter().flat_map(|branch| {
             let seen = move |it: &&(Name, Column)| it.1.first().is_some_and(|first| first < end);
-            branch.columns.iter().filter(seen).map(move |(metric, column)| {
-                let cells: Box<dyn Cells + 'a> = Box::new(Held { column, end });
-                (&branch.name, metric, cells)
-            })
+            branch
+                .columns
+                .iter()
+                .filter(seen)
+                .map(move |(metric, column)| {
+                    let cells: Box<dyn Cells + 'a> = Box::new(Held { column, end });
+                    (&branch.name, metric, cells)
+                })
         });
         Input {
             about: observations,

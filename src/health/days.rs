@@ -306,7 +306,9 @@ impl Fill {
         tags: &mut [u8],
     ) {
         match units {
-            DayUnits::Ints(units) if units.iter().fold(0, |all, it| all | *it) as u64 >> 52 == 0 => {
+            DayUnits::Ints(units)
+                if units.iter().fold(0, |all, it| all | *it) as u64 >> 52 == 0 =>
+            {
                 place(minutes, units, dense, 0.0, small);
                 if self.tags {
                     place(minutes, units, tags, 0, tag);

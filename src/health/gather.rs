@@ -27,11 +27,7 @@ pub struct Gathered<'a> {
 /// # Errors
 /// [`ErrorKind::NotFound`] for a release neither declared nor with data;
 /// [`ErrorKind::Corruption`] where what is needed is damaged.
-pub fn release<'a>(
-    snapshot: &'a Snapshot,
-    release: &str,
-    as_of: Minute,
-) -> Result<Gathered<'a>> {
+pub fn release<'a>(snapshot: &'a Snapshot, release: &str, as_of: Minute) -> Result<Gathered<'a>> {
     let all = snapshot.series_of(release)?;
     let declared = snapshot.catalogue().release(release);
     if declared.is_none() && all.is_empty() {

@@ -119,7 +119,9 @@ impl Grid {
     pub fn shared(independent: bool, margin: f64) -> Arc<Self> {
         static ALIVE: Mutex<Vec<(bool, f64, Weak<Grid>)>> = Mutex::new(Vec::new());
         let mut alive = ALIVE.lock();
-        let found = alive.iter().find(|it| (it.0, it.1) == (independent, margin));
+        let found = alive
+            .iter()
+            .find(|it| (it.0, it.1) == (independent, margin));
         if let Some(grid) = found.and_then(|(_, _, grid)| grid.upgrade()) {
             return grid;
         }

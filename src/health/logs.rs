@@ -47,7 +47,7 @@ pub fn logs_1p(z: [f64; LANES]) -> [f64; LANES] {
 }
 
 const ONE: u64 = 1.0_f64.to_bits();
-const ROOT_HALF: u64 = 0.707_106_781_186_547_6_f64.to_bits();
+const ROOT_HALF: u64 = std::f64::consts::FRAC_1_SQRT_2.to_bits();
 
 #[cfg(test)]
 mod tests {
@@ -61,7 +61,15 @@ mod tests {
             z.push((f64::from(step) * 2e-4 - 20.0).exp());
             z.push(-(f64::from(step) * -2e-4 - 0.7).exp());
         }
-        z.extend([0.0, 1e-300, -1e-17, f64::MIN_POSITIVE, 1.0, 0.41421, 0.41422]);
+        z.extend([
+            0.0,
+            1e-300,
+            -1e-17,
+            f64::MIN_POSITIVE,
+            1.0,
+            0.41421,
+            0.41422,
+        ]);
         for four in z.chunks_exact(LANES) {
             let four: [f64; LANES] = four.try_into().unwrap();
             for (z, log) in four.into_iter().zip(logs_1p(four)) {

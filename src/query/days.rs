@@ -79,9 +79,7 @@ impl DayBuffers {
     pub fn cells(&mut self) -> DayCells<'_> {
         let presence = &self.day.presence;
         let minutes = match (presence.first(), presence.last()) {
-            (Some(first), Some(last))
-                if usize::from(last - first) + 1 == self.day.column.len() =>
-            {
+            (Some(first), Some(last)) if usize::from(last - first) + 1 == self.day.column.len() => {
                 DayMinutes::Run(first)
             }
             _ => {
