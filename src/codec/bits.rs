@@ -121,7 +121,7 @@ pub const WINDOW_BITS: u32 = 57;
 #[inline(always)]
 pub fn window(bytes: &[u8], bit: usize) -> u64 {
     let at = bit / 8;
-    let word = match bytes.get(at..).and_then(<[u8]>::first_chunk) {
+    let word = match bytes.get(at..at + 8).and_then(<[u8]>::first_chunk) {
         Some(word) => *word,
         None => last_word(bytes, at),
     };

@@ -5,6 +5,7 @@ use pco::data_types::Number;
 use proptest::prelude::*;
 
 use super::chunk::*;
+use super::chunk_together::LANES;
 use super::cold::{compress_with, parse_chunk, read_page};
 use super::cursor::Cursor;
 use super::page::CELLS_MAX;
@@ -64,6 +65,7 @@ fn check<T: Number + Default + Into<u32> + TryFrom<u32>>(
     let Some(chunk) = Chunk::parse(&block.meta, bits) else {
         return;
     };
+    together(&chunk, &block.pages, all, counts, damage);
     let mut rest = all;
     for (page, count) in block.pages.iter().zip(counts) {
         let (expected, after) = rest.split_at(*count);
@@ -88,13 +90,46 @@ fn check<T: Number + Default + Into<u32> + TryFrom<u32>>(
     }
 }
 
+/// Pages read together are what they are alone, and so is whether one of them
+/// is damaged.
+fn together(chunk: &Chunk, pages: &[Vec<u8>], all: &[u32], counts: &[usize], damage: (usize, u8)) {
+    let mut lanes: [(&[u8], usize); LANES] = [(&[], 0); LANES];
+    for (lane, (page, count)) in lanes.iter_mut().zip(pages.iter().zip(counts)) {
+        *lane = (page, *count);
+    }
+    let mut rows = Box::new([[7; LANES]; CELLS_MAX]);
+    assert_eq!(chunk.read_together(lanes, &mut rows), Some(()));
+    let mut rest = all;
+    for (lane, count) in counts.iter().enumerate() {
+        let (expected, after) = rest.split_at(*count);
+        rest = after;
+        assert!(
+            rows.iter()
+                .map(|row| row[lane])
+                .take(*count)
+                .eq(expected.iter().copied())
+        );
+    }
+    let mut flipped = pages[0].clone();
+    if let Some(byte) = flipped.get_mut(damage.0) {
+        *byte ^= damage.1;
+    }
+    lanes[0].0 = &flipped;
+    let mut alone = vec![0; counts[0]];
+    let sound = chunk.read(&flipped, counts[0], 0, &mut alone);
+    assert_eq!(chunk.read_together(lanes, &mut rows), sound);
+    if sound.is_some() {
+        assert!(rows.iter().map(|row| row[0]).take(counts[0]).eq(alone));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn reads_what_pco_reads(
         kind in 0..5_u8,
-        counts in proptest::collection::vec(64..=CELLS_MAX, 1..4),
+        counts in proptest::collection::vec(64..=CELLS_MAX, 1..5),
         seed: u64,
         delta in 0..3_u8,
         wide: bool,

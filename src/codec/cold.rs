@@ -128,6 +128,14 @@ impl ColdMeta {
         Ok(ColdMeta { power, base, chunk })
     }
 
+    /// The base of its integers and their chunk, where that is read here.
+    pub(super) fn own_integers(&self) -> Option<(i64, &chunk::Chunk)> {
+        match &self.chunk {
+            Chunk::Own(chunk) if self.power.is_none() => Some((self.base, chunk)),
+            _ => None,
+        }
+    }
+
     /// Fills `out` with the values from `start` on of the page of `count`
     /// values, at most [`CELLS_MAX`], that the cursor's bytes are.
     pub(super) fn read_ints(

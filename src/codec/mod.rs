@@ -3,8 +3,10 @@
 
 mod bits;
 mod chunk;
+mod chunk_read;
 #[cfg(test)]
 mod chunk_tests;
+mod chunk_together;
 mod cold;
 #[cfg(test)]
 mod cold_tests;
@@ -17,9 +19,11 @@ mod pack;
 mod page;
 mod partial;
 mod places;
+mod predict;
 mod presence;
 mod presence_code;
 pub mod put;
+mod quartet;
 mod simd;
 #[cfg(test)]
 mod tests;
@@ -33,4 +37,5 @@ pub use partial::{PARTS_MAX, Part, add_sums, cell};
 #[cfg(any(test, feature = "internals"))]
 pub use presence::MINUTES;
 pub use presence::Presence;
+pub use quartet::{QUARTET, Quartet, is_cold};
 pub use simd::with_bit_instructions;

@@ -79,7 +79,7 @@ impl Column {
 
     /// The buffer of integers, with whatever is in it: all that is kept of it
     /// is written over. An empty column stays behind.
-    fn take_ints(&mut self) -> Vec<i64> {
+    pub(super) fn take_ints(&mut self) -> Vec<i64> {
         match std::mem::replace(self, Column::Ints(Vec::new())) {
             Column::Ints(values) => values,
             _ => Vec::new(),

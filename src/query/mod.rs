@@ -1,6 +1,7 @@
 //! Reading: from what is asked, over what can be left unread, to a table.
 
 mod accumulate;
+mod ahead;
 pub(crate) mod beside;
 mod column;
 mod days;
@@ -18,6 +19,7 @@ mod result;
 mod scan;
 mod series;
 mod source;
+mod sum_day;
 #[cfg(test)]
 mod tests;
 

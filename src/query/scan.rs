@@ -4,19 +4,21 @@
 
 use std::ops::Range;
 
-use crate::codec::{PARTS_MAX, Page, Part as Sums};
+use crate::codec::Page;
 use crate::engine::merge::family;
 use crate::engine::state::Snapshot;
 use crate::error::{Error, Result};
 use crate::limits::{MINUTES_PER_BUCKET, MINUTES_PER_DAY};
 use crate::model::Kind;
 use crate::query::accumulate::{Join, Run, earlier};
+use crate::query::ahead::{Ahead, Wanted};
 use crate::query::fold::fold;
 use crate::query::gather::{Found, MEMTABLES};
 use crate::query::overlay::{overlay, page_of_cells};
 use crate::query::plan::{Part, Window};
 use crate::query::request::Aggregate;
 use crate::query::source::{Held, Source, Stored};
+use crate::query::sum_day::sum_day;
 use crate::storage::segment::{PageInfo, Segment};
 
 /// How a series is read.
@@ -65,10 +67,11 @@ pub struct Scratch {
     page: Option<Page>,
     merged: Option<Page>,
     spare: Option<Page>,
+    pub(super) ahead: Ahead,
     /// Cells of memtables in one time bucket, ascending.
     cells: Vec<(u32, i128)>,
     /// The pages of one day: which block, which page of it.
-    pages: Vec<(usize, usize)>,
+    pub(super) pages: Vec<(usize, usize)>,
 }
 
 impl std::fmt::Debug for Scratch {
@@ -257,6 +260,7 @@ fn read_days(
     if minutes.is_empty() || blocks.is_empty() && cells.is_empty() {
         return Ok(());
     }
+    scratch.ahead.restart();
     let mut cells = cells;
     for day in minutes.start / MINUTES_PER_DAY..=(minutes.end - 1) / MINUTES_PER_DAY {
         let end = (day + 1) * MINUTES_PER_DAY;
@@ -290,7 +294,7 @@ fn read_day(
     run: &mut Run,
 ) -> Result<()> {
     let (window, join) = (&task.window, task.join());
-    if task.additive() && sum_day(blocks, cells, start, task, &scratch.pages, run)? {
+    if task.additive() && sum_day(blocks, cells, start, task, scratch, run)? {
         return Ok(());
     }
     let minutes = window.clip(start..start + MINUTES_PER_DAY);
@@ -298,8 +302,8 @@ fn read_day(
     let alone = scratch.pages.len() == 1 && cells.is_empty();
     let mut page = scratch.page.take().unwrap_or(Page::new(family(task.kind)));
     if alone || only.is_some() && task.additive() {
-        for (block, index) in &scratch.pages {
-            let block = &blocks[*block];
+        for (number, index) in &scratch.pages {
+            let block = &blocks[*number];
             let entry = block.entry();
             let first = entry.first_minute.max(start);
             let last = entry.last_minute.min(start + MINUTES_PER_DAY - 1);
@@ -307,7 +311,9 @@ fn read_day(
                 (Part::Outside, _) | (_, None) => {}
                 (Part::Whole(bucket), Some(info)) => run.push(bucket, task.of_page(&info), join)?,
                 (Part::Cut, Some(_)) => {
-                    block.decode_range(*index, within.clone(), &mut page)?;
+                    let wanted = Wanted::of(blocks, *number, *index);
+                    let ahead = &mut scratch.ahead;
+                    ahead.decode(&wanted, window, within.clone(), &mut page)?;
                     fold(&page, start, only, task, run)?;
                 }
             }
@@ -326,7 +332,9 @@ fn read_day(
         let mut parts = scratch.pages.iter();
         match parts.next() {
             Some((block, index)) => {
-                blocks[*block].decode_range(*index, within.clone(), &mut merged)?
+                let wanted = Wanted::of(blocks, *block, *index);
+                let ahead = &mut scratch.ahead;
+                ahead.decode(&wanted, window, within.clone(), &mut merged)?;
             }
             None => page_of_cells(&[], start, task.kind, &mut merged),
         }
@@ -344,64 +352,6 @@ fn read_day(
     }
     scratch.page = Some(page);
     Ok(())
-}
-
-/// Adds up the day that begins at `start`, bucket by bucket, from everything
-/// that has a part of it; says whether it did. Sums add wherever their cells
-/// lie, so no cells are brought together, and most are never stored.
-fn sum_day(
-    blocks: &[Held<'_, '_>],
-    cells: &[(u32, i128)],
-    start: u32,
-    task: &Task,
-    pages: &[(usize, usize)],
-    run: &mut Run,
-) -> Result<bool> {
-    let window = &task.window;
-    let minutes = window.clip(start..start + MINUTES_PER_DAY);
-    let (mut cuts, mut parts) = ([0; PARTS_MAX + 1], [Sums::default(); PARTS_MAX]);
-    let first = window.bucket(minutes.start);
-    let mut count = 0;
-    cuts[0] = (minutes.start - start) as u16;
-    while cuts[count] < (minutes.end - start) as u16 {
-        if count == PARTS_MAX {
-            return Ok(false);
-        }
-        let end = window.bucket_end(first + count as u32).min(minutes.end);
-        count += 1;
-        cuts[count] = (end - start) as u16;
-    }
-    let (cuts, parts) = (&cuts[..=count], &mut parts[..count]);
-    let add = |part: Option<&mut Sums>, cells: u32, sum: i128| -> Result<()> {
-        if let Some(part) = part {
-            part.sum = Join::Add.apply(part.sum, sum)?;
-            part.cells += cells;
-        }
-        Ok(())
-    };
-    for (block, index) in pages {
-        let block = &blocks[*block];
-        let entry = block.entry();
-        let from = entry.first_minute.max(start);
-        let to = entry.last_minute.min(start + MINUTES_PER_DAY - 1);
-        match (window.part(from, to), block.page(*index)) {
-            (Part::Outside, _) | (_, None) => {}
-            (Part::Whole(bucket), Some(info)) => {
-                let part = parts.get_mut((bucket - first) as usize);
-                add(part, info.cells, info.sum)?;
-            }
-            (Part::Cut, Some(_)) if block.add_sums(*index, cuts, parts)? => {}
-            (Part::Cut, Some(_)) => return Ok(false),
-        }
-    }
-    for (minute, value) in cells {
-        let part = parts.get_mut((window.bucket(*minute) - first) as usize);
-        add(part, 1, *value)?;
-    }
-    for (bucket, part) in (first..).zip(&*parts).filter(|(_, part)| part.cells > 0) {
-        run.push(bucket, part.sum, Join::Add)?;
-    }
-    Ok(true)
 }
 
 /// The first minute of the window with a cell in any of these sources.

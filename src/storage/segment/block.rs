@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::codec::{self, ColdMeta, Page, Part};
+use crate::codec::{self, ColdMeta, Page, Part, QUARTET, Quartet};
 use crate::error::{Error, Result};
 use crate::format::block::{BlockHeader, PageEntry};
 use crate::format::block_prefix::Prefix;
@@ -176,6 +176,32 @@ impl<'a> Block<'a> {
         self.read_part(index, |bytes, cold| {
             codec::add_sums(bytes, cold, cuts, parts)
         })
+    }
+
+    /// Reads the page at `index` and those that follow it, up to `last_day`, as
+    /// far as they are read together: how many. None where there are fewer than
+    /// two, and where one is damaged, which reading it alone tells.
+    pub fn read_ahead(&self, index: usize, last_day: u32, quartet: &mut Quartet) -> usize {
+        let Ok(Some(cold)) = self.read_cold() else {
+            return 0;
+        };
+        let (mut pages, mut count): ([&[u8]; QUARTET], _) = ([&[]; QUARTET], 0);
+        let mut cells = [0; QUARTET];
+        let near = (index..self.page_count()).zip(pages.iter_mut().zip(&mut cells));
+        for (index, (bytes, cells)) in near {
+            let Some(page) = self.header.page(index) else {
+                break;
+            };
+            let payload = self.read_payload(&page).unwrap_or_default();
+            let day = self.bucket() * DAYS_PER_BUCKET + page.day;
+            if day > last_day || !codec::is_cold(payload) {
+                break;
+            }
+            (*bytes, *cells, count) = (payload, page.cells, count + 1);
+        }
+        let read = count > 1 && quartet.read(&pages[..count], cold);
+        let all = (0..count).all(|index| quartet.cells(index) == cells[index]);
+        if read && all { count } else { 0 }
     }
 
     /// The cell at a minute of the day of the page at `index`; of a gauge, its

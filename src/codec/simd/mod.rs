@@ -1,0 +1,107 @@
+//! Unpacking and adding up eight packed integers at a time with AVX2, found
+//! out at run time, so that a build for any x86-64 reaches it. The one place
+//! of the codecs with `unsafe`: `docs/decisions/0023-simd.md` says why.
+//!
+//! Every function does the front part it can do and says how much that is:
+//! nothing where the processor has no AVX2. What is left is done by
+//! [`bits`](super::bits), of which this is a faster copy and nothing more.
+
+/// Values taken at a time: the fewest that always end on a byte.
+pub const GROUP: usize = 8;
+
+/// Groups added up at most by one call: a frame of 64 values.
+pub const SUM_GROUPS_MAX: usize = 8;
+
+/// Fills groups of `out` with values of `width` bits, each added to `base`;
+/// how many it did.
+#[inline]
+pub fn unpack(bytes: &[u8], width: u8, base: i64, out: &mut [[i64; GROUP]]) -> usize {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if avx2::is_there() {
+        return avx2::unpack(bytes, width.into(), base, out);
+    }
+    let _ = (bytes, width, base, out);
+    0
+}
+
+/// Adds up to [`SUM_GROUPS_MAX`] groups of values of `width` bits; how many it
+/// did, and their sum.
+#[inline]
+pub fn sum(bytes: &[u8], width: u8, groups: usize) -> (usize, u64) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if avx2::is_there() {
+        return avx2::sum(bytes, width.into(), groups.min(SUM_GROUPS_MAX));
+    }
+    let _ = (bytes, width, groups);
+    (0, 0)
+}
+
+/// Makes numbers of the residuals in `rows` behind the first six, which are
+/// numbers of `number_bits` bits: the prediction of each is `bias` and the six
+/// before it times `weights`, shifted by `quantization`. How many rows it did.
+#[inline]
+pub fn unpredict(
+    quantization: u32,
+    bias: i64,
+    weights: &[i64; 6],
+    number_bits: u32,
+    rows: &mut [[u32; 4]],
+) -> usize {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if avx2::is_there() {
+        return avx2::unpredict(quantization, bias, weights, number_bits, rows);
+    }
+    let _ = (quantization, bias, weights, number_bits, rows);
+    0
+}
+
+/// Does `work`, compiled for the instructions on single bits and runs of them
+/// where the processor has these. It must be inlined to gain from that.
+#[inline]
+#[cfg_attr(
+    all(target_arch = "x86_64", not(miri)),
+    expect(unsafe_code, reason = "calls what needs AVX2, which is there")
+)]
+pub fn with_bit_instructions<T>(work: impl FnOnce() -> T) -> T {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if avx2::bits_are_there() {
+        // SAFETY: the processor was asked for all that it needs.
+        return unsafe { avx2::with_bit_instructions(work) };
+    }
+    work()
+}
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod avx2;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod predict;
+
+#[cfg(test)]
+mod tests {
+    use super::super::bits;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn as_without(
+            width in 0..=64_u8,
+            base: i64,
+            words in proptest::collection::vec(any::<u64>(), 0..80),
+            cut in 0..8_usize,
+        ) {
+            let values: Vec<u64> = words.iter().map(|word| word & bits::mask(width)).collect();
+            let mut bytes = Vec::new();
+            bits::pack(values.iter().copied(), width, &mut bytes);
+            bytes.truncate(bytes.len().saturating_sub(cut));
+            let mut out = vec![[0; GROUP]; values.len() / GROUP];
+            let done = unpack(&bytes, width, base, &mut out);
+            for (value, got) in values.iter().zip(out[..done].as_flattened()) {
+                prop_assert_eq!(base.wrapping_add(*value as i64), *got);
+            }
+            let (done, sum) = sum(&bytes, width, values.len() / GROUP);
+            prop_assert!(done <= SUM_GROUPS_MAX);
+            prop_assert_eq!(sum, values[..done * GROUP].iter().sum::<u64>());
+        }
+    }
+}
