@@ -45,6 +45,34 @@ pub struct Depth {
     pub second: bool,
 }
 
+/// What of a change of content may reach the medium in part: a half of it, all
+/// but a byte, one sector; of a cut some zeros, and after one what was cut.
+fn tears(change: &Change) -> Vec<Tear> {
+    let tear = |(sectors, length, filler)| Tear {
+        sectors,
+        length,
+        filler,
+    };
+    let stale = |length| Filler::Stale(length);
+    let parts = match *change {
+        Change::Write { length, .. } => vec![
+            (u64::MAX, length / 2, stale(length + length / 2)),
+            (u64::MAX, length - 1, stale(2 * length - 1)),
+            (1, length, stale(2 * length)),
+            (2, length, stale(2 * length)),
+            (0, length, Filler::Own),
+        ],
+        Change::SetLen { from, to } if to < from => vec![
+            (1, 0, Filler::Zeros),
+            (2, 0, Filler::Zeros),
+            (u64::MAX, 0, Filler::Zeros),
+        ],
+        Change::SetLen { from, to } => vec![(0, to - from, Filler::Own)],
+        _ => Vec::new(),
+    };
+    parts.into_iter().map(tear).collect()
+}
+
 /// The disks a power cut may leave: every subset of the effects that matter,
 /// then torn ones, then such as chance makes.
 fn cuts(disk: &SimDisk, random: u64) -> Vec<SimDisk> {
@@ -79,24 +107,13 @@ fn cuts(disk: &SimDisk, random: u64) -> Vec<SimDisk> {
     };
     let mut all: Vec<SimDisk> = subsets.iter().map(|subset| pick(*subset, None)).collect();
     for (at, effect) in effects.iter().enumerate() {
-        let (Change::Write { length, .. }, Some(bit)) = (&effect.change, bits[at]) else {
+        let Some(bit) = bits[at] else {
             continue;
         };
         // Torn with all before it there and nothing after, and with all there.
         for subset in [(1_u64 << bit) - 1, u64::MAX] {
-            for (sectors, kept) in [
-                (u64::MAX, length / 2),
-                (u64::MAX, length - 1),
-                (1, *length),
-                (2, *length),
-            ] {
-                let tear = Tear {
-                    sectors,
-                    length: kept,
-                    filler: Filler::Stale(length + kept),
-                };
-                all.push(pick(subset, Some((at, tear))));
-            }
+            let torn = |tear| pick(subset, Some((at, tear)));
+            all.extend(tears(&effect.change).into_iter().map(torn));
         }
     }
     all.extend((0..random).map(|seed| disk.crash_random(seed)));

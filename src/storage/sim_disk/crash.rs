@@ -128,6 +128,9 @@ pub enum Filler {
     /// What was there before: a removed file at the same offset, or noise, both
     /// chosen by this number.
     Stale(u64),
+    /// What the file itself held there on the medium before it was cut; zeros
+    /// where it never reached.
+    Own,
 }
 
 /// Decides what a power cut leaves. A closure will do.
@@ -174,10 +177,10 @@ impl RandomChoice {
             1 => (1 << random.below(8)) - 1,
             _ => random.bits(),
         };
-        let filler = if random.percent(50) {
-            Filler::Zeros
-        } else {
-            Filler::Stale(random.bits())
+        let filler = match random.below(4) {
+            0 | 1 => Filler::Zeros,
+            2 => Filler::Stale(random.bits()),
+            _ => Filler::Own,
         };
         let length = if random.percent(30) {
             length
@@ -220,21 +223,24 @@ impl CrashChoice for RandomChoice {
 
 impl Effect {
     pub fn apply_whole(&self, content: &mut Vec<u8>) {
-        self.apply(content, Fate::Whole, &[]);
+        self.apply(content, Fate::Whole, &mut Stale::default());
     }
 
-    fn apply(&self, content: &mut Vec<u8>, fate: Fate, graves: &[Arc<Vec<u8>>]) {
+    fn apply(&self, content: &mut Vec<u8>, fate: Fate, stale: &mut Stale<'_>) {
         let tear = match fate {
             Fate::Lost => return,
             Fate::Whole => Tear::NONE,
             Fate::Torn(tear) => tear,
         };
         match &self.change {
-            ContentChange::SetLen { to, .. } if fate == Fate::Whole => content.resize(*to, 0),
+            ContentChange::SetLen { to, .. } if fate == Fate::Whole => {
+                stale.remember(content, *to);
+                content.resize(*to, 0);
+            }
             ContentChange::SetLen { from, to } if to < from => zero(content, *to, tear.sectors),
             ContentChange::SetLen { from, to } => {
                 let reach = usize::try_from(tear.length).map_or(*to, |length| from + length);
-                grow(content, reach.min(*to), tear.filler, graves);
+                grow(content, reach.min(*to), tear.filler, stale);
             }
             ContentChange::Write {
                 offset,
@@ -244,7 +250,7 @@ impl Effect {
             } => {
                 let kept = usize::try_from(tear.length).map_or(*length, |kept| kept.min(*length));
                 let reach = offset + kept;
-                grow(content, reach, tear.filler, graves);
+                grow(content, reach, tear.filler, stale);
                 let first = offset / SECTOR_BYTES * SECTOR_BYTES;
                 for (index, sector) in image.chunks(SECTOR_BYTES).enumerate() {
                     let start = first + index * SECTOR_BYTES;
@@ -272,23 +278,45 @@ fn zero(content: &mut [u8], from: usize, sectors: u64) {
     }
 }
 
-fn grow(content: &mut Vec<u8>, length: usize, filler: Filler, graves: &[Arc<Vec<u8>>]) {
+/// What the medium holds beyond the end of a file.
+#[derive(Default)]
+struct Stale<'a> {
+    /// Of files removed before.
+    graves: &'a [Arc<Vec<u8>>],
+    /// Of the file itself, from before it was cut.
+    own: Vec<u8>,
+}
+
+impl Stale<'_> {
+    /// The file is about to be cut to this length; its bytes stay where they are.
+    fn remember(&mut self, content: &[u8], length: usize) {
+        if length < content.len() {
+            self.own.resize(self.own.len().max(content.len()), 0);
+            self.own[..content.len()].copy_from_slice(content);
+        }
+    }
+}
+
+fn grow(content: &mut Vec<u8>, length: usize, filler: Filler, stale: &Stale<'_>) {
     let from = content.len();
     if length <= from {
         return;
     }
     content.resize(length, 0);
-    let Filler::Stale(seed) = filler else {
-        return;
+    let grave = match filler {
+        Filler::Zeros => return,
+        Filler::Own => &stale.own,
+        Filler::Stale(seed) => {
+            let mut random = Random::new(seed);
+            for byte in &mut content[from..] {
+                *byte = random.bits() as u8;
+            }
+            match stale.graves {
+                [] => return,
+                graves => &*graves[seed as usize % graves.len()],
+            }
+        }
     };
-    let mut random = Random::new(seed);
-    for byte in &mut content[from..] {
-        *byte = random.bits() as u8;
-    }
-    if graves.is_empty() {
-        return;
-    }
-    let grave = &graves[seed as usize % graves.len()];
     let end = grave.len().min(length);
     if from < end {
         content[from..end].copy_from_slice(&grave[from..end]);
@@ -325,8 +353,12 @@ pub(super) fn after_crash(state: &State, fates: &BTreeMap<u64, Fate>) -> State {
     for node in after.nodes.values_mut() {
         if !node.effects.is_empty() {
             let content = Arc::make_mut(&mut node.durable);
+            let mut stale = Stale {
+                graves: &after.graves,
+                own: Vec::new(),
+            };
             for effect in node.effects.drain(..) {
-                effect.apply(content, fate(effect.order), &after.graves);
+                effect.apply(content, fate(effect.order), &mut stale);
             }
         }
         node.cached = Arc::clone(&node.durable);

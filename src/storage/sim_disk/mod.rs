@@ -20,8 +20,13 @@
 //!   A write of several sectors may leave any of them.
 //! * A file that grew may have any length in between, to the byte. Where the
 //!   length went ahead of the content stand zeros, or stale bytes of a file
-//!   removed before, or noise.
-//! * A file that was cut may have its old length, and zeros in what was cut.
+//!   removed before, or noise; or what the file itself held there before it was
+//!   cut, as ext4 with `data=writeback` does, which journals the new length and
+//!   writes the zeros later.
+//! * A file that was cut may have its old length, and zeros in any of the
+//!   sectors that were cut: a file system zeroes the rest of the block that the
+//!   cut goes through, and that block may reach the medium before the length.
+//!   ext4 with blocks of 1 KiB leaves this often.
 //! * A renaming happens or does not: afterwards the file has the one name or
 //!   the other, and what it replaced is there or is not, together. Creations
 //!   and removals likewise. But each happens or not for itself, even if a later

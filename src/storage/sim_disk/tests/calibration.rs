@@ -13,6 +13,9 @@
 //! HOTSTOVE_CUT_DIRECTORY=$PWD/m HOTSTOVE_CUT="cd $PWD; sh cut.sh" \
 //!     cargo test --release real_power_cuts -- --ignored --nocapture
 //! ```
+//!
+//! `HOTSTOVE_CUTS=600` says how many cuts, `HOTSTOVE_CUT_SEED=2` which. The size
+//! of a block matters (`mkfs.ext4 -b 1024`), and so does `-o data=writeback`.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -149,14 +152,14 @@ fn play_on_both(directory: &Path, random: &mut Random) -> (SimDisk, Vec<Step>) {
     (sim, steps)
 }
 
-/// What an effect within one sector can come to: content and length may reach
-/// the medium apart.
+/// What a write within one sector or a cut of any length can come to: content
+/// and length may reach the medium apart, and of a cut each sector for itself.
 fn parts(effect: &Unsynced, lengths: &BTreeSet<u64>) -> Vec<Fate> {
-    let torn = |sectors, length| {
+    let torn = |sectors, length, filler| {
         Fate::Torn(Tear {
             sectors,
             length,
-            filler: Filler::Zeros,
+            filler,
         })
     };
     let mut fates = vec![Fate::Lost, Fate::Whole];
@@ -170,10 +173,23 @@ fn parts(effect: &Unsynced, lengths: &BTreeSet<u64>) -> Vec<Fate> {
             let ends = lengths.iter().filter(covers);
             fates.extend(ends.map(|end| Fate::prefix(end - offset)));
             if grown > 0 {
-                fates.push(torn(0, length));
+                // The length alone; or the content as well, but not the zeros
+                // between the old end and it.
+                fates.push(torn(0, length, Filler::Zeros));
+                fates.push(torn(0, length, Filler::Own));
+                fates.push(torn(u64::MAX, length, Filler::Own));
             }
         }
-        Change::SetLen { from, to } if to < from => fates.push(torn(u64::MAX, 0)),
+        Change::SetLen { from, to } if from < to => {
+            fates.push(torn(0, to - from, Filler::Own));
+        }
+        Change::SetLen { from, to } if to < from => {
+            // A file system writes the zeros of the block that the cut goes
+            // through, which holds some of these sectors, and not the length.
+            let sector = SECTOR_BYTES as u64;
+            let cut = from.div_ceil(sector) - to / sector;
+            fates.extend((1..1 << cut).map(|sectors| torn(sectors, 0, Filler::Zeros)));
+        }
         _ => {}
     }
     fates

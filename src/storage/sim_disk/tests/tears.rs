@@ -50,6 +50,31 @@ fn an_unsynced_cut_may_leave_zeros_and_no_cut() {
 }
 
 #[test]
+fn what_was_cut_may_come_back_with_the_length() {
+    let (disk, file) = disk_with(&[b'o'; 1100]);
+    file.write_at(10, b"lost").unwrap();
+    file.set_len(51).unwrap();
+    file.write_at(551, &[b'n'; 133]).unwrap();
+    let torn = |sectors| {
+        let after = disk.crash(&mut |effect: &Unsynced| match effect.change {
+            Change::Write { offset: 10, .. } => Fate::Lost,
+            Change::Write { .. } => Fate::Torn(Tear {
+                sectors,
+                length: 133,
+                filler: Filler::Own,
+            }),
+            _ => Fate::Whole,
+        });
+        after.content("a").unwrap()
+    };
+    assert_eq!(torn(0), [b'o'; 684]);
+    let content = torn(u64::MAX);
+    assert_eq!(content[..512], [b'o'; 512]);
+    assert_eq!(content[512..551], [0; 39]);
+    assert_eq!(content[551..], [b'n'; 133]);
+}
+
+#[test]
 fn an_unsynced_growth_may_go_part_of_the_way() {
     let (disk, file) = disk_with(b"old");
     file.set_len(1000).unwrap();
