@@ -13,6 +13,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::engine::commit::Queue;
 use crate::engine::options::{Durability, Options};
+use crate::engine::recovery::open_refused;
 use crate::engine::series::SeriesTable;
 use crate::engine::state::{Snapshot, State};
 use crate::error::{Error, ErrorKind, Result};
@@ -212,8 +213,17 @@ impl Core {
 
     /// The state as it is now.
     pub fn snapshot(&self) -> Snapshot {
+        let mut state = self.state.read().clone();
+        if !state.broken.is_empty() {
+            let opened = open_refused(&*self.disk, self.store_id, &state.broken);
+            if !opened.is_empty() {
+                let mut current = self.state.write();
+                current.take_in(opened);
+                state = current.clone();
+            }
+        }
         Snapshot {
-            state: self.state.read().clone(),
+            state,
             series: self.series.clone(),
         }
     }

@@ -12,7 +12,8 @@ use crate::engine::inspect::{Inspection, inspect};
 use crate::engine::open::{LOCK, refuse_public};
 use crate::engine::published::{Record, published};
 use crate::engine::recovery::{
-    End, Opened, Replayed, live_logs, load_manifest, open_segments, replay, successor_says,
+    End, Opened, Replayed, live_logs, load_manifest, open_refused, open_segments, replay,
+    successor_says,
 };
 use crate::engine::replay::WalDamage;
 use crate::engine::series::SeriesTable;
@@ -102,6 +103,12 @@ impl Reader {
     pub fn snapshot(&self) -> Result<Snapshot> {
         let mut view = self.view.lock();
         view.refresh(&*self.disk)?;
+        let view = &mut *view;
+        let state = &mut view.replayed.state;
+        if !state.broken.is_empty() {
+            let store_id = view.manifest.store_id;
+            state.take_in(open_refused(&*self.disk, store_id, &state.broken));
+        }
         Ok(Snapshot {
             state: view.replayed.state.clone(),
             series: view.series.clone(),

@@ -2,7 +2,8 @@
 //!
 //! 1. Read the manifest: segments, sources, definitions, the first live log.
 //! 2. Open the segments it names. One that can not be opened is set aside:
-//!    reads that would need it fail and name it, all else works.
+//!    reads that would need it fail and name it, all else works. Where the
+//!    system refused a call, each snapshot tries again.
 //! 3. List the logs from the first live one on; none may be missing.
 //! 4. Replay them in order through the ordinary memtable. Each but the last is
 //!    as long as its successor's header says; the last is as long as the clean
@@ -76,6 +77,17 @@ pub fn open_segments(
         }
     }
     Ok((opened, broken))
+}
+
+/// Step 2 once more for segments of which the system refused a call. What kept
+/// them from opening may have passed, as where a process had too many files open.
+pub fn open_refused(disk: &dyn Disk, store_id: u64, broken: &[Broken]) -> Vec<Arc<Segment>> {
+    broken
+        .iter()
+        .filter(|broken| broken.error.is_refusal())
+        .filter_map(|broken| Segment::open(disk, store_id, &broken.meta).ok())
+        .map(Arc::new)
+        .collect()
 }
 
 /// Step 3: the numbers of live logs, ascending, and those that are missing.

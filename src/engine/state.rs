@@ -61,6 +61,21 @@ impl State {
             sequence: 0,
         }
     }
+
+    /// Takes in segments that could not be opened before.
+    pub fn take_in(&mut self, opened: Vec<Arc<Segment>>) {
+        let broken = Arc::make_mut(&mut self.broken);
+        let segments = Arc::make_mut(&mut self.segments);
+        for segment in opened {
+            let id = segment.meta().id;
+            // Somebody else may have taken it in, or retention have dropped it.
+            if let Some(at) = broken.iter().position(|broken| broken.meta.id == id) {
+                broken.remove(at);
+                segments.push(segment);
+            }
+        }
+        segments.sort_by_key(|segment| (segment.meta().bucket, segment.meta().first_sequence));
+    }
 }
 
 /// One state of the store, unmoved by writes, flushes and compaction.

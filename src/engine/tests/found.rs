@@ -186,6 +186,35 @@ fn a_segment_that_does_not_open_is_left_alone() {
     assert_eq!(cells(&store.snapshot()).unwrap().len(), 3);
 }
 
+/// A process with too many files open was without the segment until it opened the
+/// store again.
+#[test]
+fn a_segment_of_which_a_call_was_refused_is_opened_again() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk).unwrap();
+    commit(&store, 1).unwrap();
+    store.close().unwrap();
+    let refuse = |times| disk.inject(Fault::on(&[Call::Open]).in_file(".seg").times(times));
+    let store = open(&disk).unwrap();
+    store.flush().unwrap();
+    store.close().unwrap();
+    refuse(2);
+    let store = open(&disk).unwrap();
+    assert_eq!(store.recovered().warnings.len(), 1);
+    // Refused once more; then whatever kept it has passed.
+    assert!(store.snapshot().state.segments.is_empty());
+    assert_eq!(cells(&store.snapshot()).unwrap().len(), 1);
+    assert!(store.snapshot().state.broken.is_empty());
+    store.compact().unwrap();
+    store.close().unwrap();
+    refuse(2);
+    let reader = Reader::open_on(Arc::new(disk.read_only())).unwrap();
+    assert_eq!(reader.warnings().len(), 1);
+    assert!(reader.snapshot().unwrap().state.segments.is_empty());
+    assert_eq!(cells(&reader.snapshot().unwrap()).unwrap().len(), 1);
+    assert!(reader.warnings().is_empty());
+}
+
 #[test]
 fn a_failed_sync_is_seen_by_whoever_syncs_next() {
     let disk = SimDisk::new(1);
