@@ -149,6 +149,7 @@ fn writer() {
     let workload = *Workload::ALL.iter().find(named).unwrap();
     tell(&Told::Start);
     wait_for_go();
+    super::memory::begin();
     let mut life = Life {
         path: store.into(),
         workload,

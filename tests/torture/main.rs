@@ -25,6 +25,7 @@ mod import;
 mod kills;
 mod limits;
 mod locks;
+mod memory;
 mod mounts;
 mod place;
 mod plan;
