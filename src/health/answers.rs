@@ -4,6 +4,7 @@ use super::blocks::Blocks;
 use super::combined::{Comparison, apart};
 use super::logspace::log_mean;
 use super::sequence::{self, Ends};
+use super::vectors::LANES;
 
 /// Evidence as natural logarithms, at one look.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,12 +89,16 @@ impl Comparison {
         self.estimate = estimate;
         let estimate = estimate.map(|it| it.at);
         let blocks = self.blocks.as_ref();
-        let against = |delta: f64| {
-            let tempered = height - self.likelihood.score(delta) / burst;
-            match blocks {
-                Some(blocks) => log_mean(tempered, apart(blocks, delta.exp())),
-                None => tempered,
+        let against = |deltas: [f64; LANES]| {
+            let mut found = self.likelihood.scores_at(deltas);
+            for (found, delta) in found.iter_mut().zip(deltas) {
+                let tempered = height - *found / burst;
+                *found = match blocks {
+                    Some(blocks) => log_mean(tempered, apart(blocks, delta.exp())),
+                    None => tempered,
+                };
             }
+            found
         };
         let again = |estimate| self.ends?.again(estimate, limit, against);
         let found = match (estimate, estimate.and_then(again)) {
@@ -102,6 +107,13 @@ impl Comparison {
             (Some(estimate), None) => {
                 let width = blocks.map_or(0.02, Blocks::width);
                 let pooled = blocks.and_then(Blocks::log_estimate);
+                let against = |delta| {
+                    let tempered = height - self.likelihood.score(delta) / burst;
+                    match blocks {
+                        Some(blocks) => log_mean(tempered, apart(blocks, delta.exp())),
+                        None => tempered,
+                    }
+                };
                 sequence::around(estimate, pooled, width, limit, against)
             }
         };

@@ -6,6 +6,8 @@
 //! may reach ±10,000 on either side), and a prior takes its pieces together.
 
 use super::grid::{Grid, Prior};
+use super::vectors::{LANES, exps};
+use crate::codec::with_bit_instructions;
 
 /// Below the highest point by this much, what a point adds is lost in rounding,
 /// whatever its weight: those of a prior are within e^18 of each other.
@@ -23,17 +25,31 @@ pub struct Heights {
 impl Heights {
     /// Those of `scores` over b.
     pub fn set(&mut self, grid: &Grid, scores: &[f64], burst: f64) {
+        with_bit_instructions(
+            #[inline(always)]
+            || self.set_pieces(grid, scores, 1.0 / burst),
+        );
+    }
+
+    #[inline(always)]
+    fn set_pieces(&mut self, grid: &Grid, scores: &[f64], inverse: f64) {
         self.highest.clear();
         self.factors.clear();
-        let inverse = 1.0 / burst;
         for piece in &grid.pieces {
             let scores = &scores[piece.clone()];
             let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             self.highest.push(highest * inverse);
-            self.factors.extend(scores.iter().map(|score| {
-                let below = (score - highest) * inverse;
-                if below < NOTHING { 0.0 } else { below.exp() }
-            }));
+            for scores in scores.chunks(LANES) {
+                let mut below = [0.0; LANES];
+                for (below, score) in below.iter_mut().zip(scores) {
+                    *below = (score - highest) * inverse;
+                }
+                let mut factors = exps(below.map(|below| below.max(NOTHING)));
+                for (factor, below) in factors.iter_mut().zip(below) {
+                    *factor = if below > NOTHING { *factor } else { 0.0 };
+                }
+                self.factors.extend_from_slice(&factors[..scores.len()]);
+            }
         }
     }
 

@@ -25,9 +25,9 @@
 use std::ops::Range;
 
 use super::grid::Grid;
-use super::logs::{LANES, logs_1p};
 use super::root::{self, Root};
 use super::shares::{Place, SIDE, Shares, powers};
+use super::vectors::{LANES, logs_1p};
 use crate::codec::with_bit_instructions;
 
 /// Moments kept a bin.
@@ -196,32 +196,45 @@ impl Likelihood {
 
     /// S(δ).
     pub fn score(&self, delta: f64) -> f64 {
+        self.scores_at([delta; LANES])[0]
+    }
+
+    /// S at four δ, each to the last bit what [`Likelihood::score`] says.
+    pub fn scores_at(&self, deltas: [f64; LANES]) -> [f64; LANES] {
+        let up = deltas.map(f64::exp_m1);
         with_bit_instructions(
             #[inline(always)]
-            || self.score_at(delta),
+            || self.scores_of(deltas, up),
         )
     }
 
     #[inline(always)]
-    fn score_at(&self, delta: f64) -> f64 {
-        let up = delta.exp_m1();
-        let down = -up / (1.0 + up);
+    fn scores_of(&self, deltas: [f64; LANES], up: [f64; LANES]) -> [f64; LANES] {
         let [by_treatment, by_control] = &self.faint;
-        let mut score = -by_treatment.taken * up - by_control.taken * down;
         let mut slope = by_treatment.events[0] - by_control.events[1];
-        for bins in self.bins.chunks(LANES) {
-            let mut z = [0.0; LANES];
-            for (z, bin) in z.iter_mut().zip(bins) {
-                let control_smaller = bin.place.control_smaller();
-                *z = bin.place.middle() * if control_smaller { down } else { up };
+        let (mut down, mut scores) = ([0.0; LANES], [0.0; LANES]);
+        for lane in 0..LANES {
+            down[lane] = -up[lane] / (1.0 + up[lane]);
+            scores[lane] = -by_treatment.taken * up[lane] - by_control.taken * down[lane];
+        }
+        for bin in &self.bins {
+            let control_smaller = bin.place.control_smaller();
+            let w = if control_smaller { &down } else { &up };
+            let (mut z, mut c) = ([0.0; LANES], [0.0; LANES]);
+            for lane in 0..LANES {
+                z[lane] = bin.place.middle() * w[lane];
+                c[lane] = z[lane] / (1.0 + z[lane]);
             }
             let logs = logs_1p(z);
-            for ((bin, z), log) in bins.iter().zip(z).zip(logs) {
-                slope += bin.sums.slope(bin.place.control_smaller());
-                score -= taken(&bin.sums.moments, log, z / (1.0 + z));
+            for lane in 0..LANES {
+                scores[lane] -= taken(&bin.sums.moments, logs[lane], c[lane]);
             }
+            slope += bin.sums.slope(control_smaller);
         }
-        slope * delta + score
+        for lane in 0..LANES {
+            scores[lane] += slope * deltas[lane];
+        }
+        scores
     }
 
     /// S over a grid, which must always be the same one.
@@ -323,8 +336,9 @@ impl Likelihood {
 #[inline(always)]
 fn taken(moments: &[f64; MOMENTS], log: f64, c: f64) -> f64 {
     let [m0, m1, m2, m3, m4, m5, m6, m7] = *moments;
-    let series = m5 / 5.0 - c * (m6 / 6.0 - c * (m7 / 7.0));
-    let series = m1 - c * (m2 / 2.0 - c * (m3 / 3.0 - c * (m4 / 4.0 - c * series)));
+    let series = m5 * (1.0 / 5.0) - c * (m6 * (1.0 / 6.0) - c * (m7 * (1.0 / 7.0)));
+    let series = m3 * (1.0 / 3.0) - c * (m4 * 0.25 - c * series);
+    let series = m1 - c * (m2 * 0.5 - c * series);
     m0 * log + c * series
 }
 

@@ -42,7 +42,6 @@ mod heights;
 mod history;
 mod input;
 mod likelihood;
-mod logs;
 mod logspace;
 mod monitor;
 mod null;
@@ -59,6 +58,7 @@ mod silence;
 mod stride;
 mod threads;
 mod trace;
+mod vectors;
 mod verdict;
 mod walk;
 

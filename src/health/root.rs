@@ -80,14 +80,13 @@ pub struct Root {
 /// does not; and it is off by the function's bend over 2⁻¹⁸ alone, some 10⁻¹². None
 /// where no root of this direction is found.
 pub fn settle(guess: f64, rising: bool, mut f: impl FnMut(f64) -> f64) -> Option<Root> {
-    let first = (guess / CELL).floor();
+    let first = cell_of(guess);
     let mut cell = first;
     let (mut low, mut high) = (f(cell * CELL), f((cell + 1.0) * CELL));
     for _ in 0..16 {
         let slope = (high - low) / CELL;
         if (low < 0.0) != (high < 0.0) {
-            let at = cell * CELL + CELL * (low / (low - high));
-            return ((slope > 0.0) == rising).then_some(Root { at, slope });
+            return within(cell, [low, high], rising);
         }
         // Only whether a value is below zero counts: zero is above.
         let rightward = (low < 0.0) == rising;
@@ -112,13 +111,39 @@ pub fn settle(guess: f64, rising: bool, mut f: impl FnMut(f64) -> f64) -> Option
     None
 }
 
+/// The multiple of 2⁻¹⁸ below a guess, counted in those.
+pub fn cell_of(guess: f64) -> f64 {
+    (guess / CELL).floor()
+}
+
+/// The two multiples around a cell.
+pub fn ends_of(cell: f64) -> [f64; 2] {
+    [cell * CELL, (cell + 1.0) * CELL]
+}
+
+/// What [`settle`] finds, should the root be in this cell, given the function at
+/// both of its ends.
+pub fn within(cell: f64, [low, high]: [f64; 2], rising: bool) -> Option<Root> {
+    if (low < 0.0) == (high < 0.0) {
+        return None;
+    }
+    let slope = (high - low) / CELL;
+    let at = cell * CELL + CELL * (low / (low - high));
+    ((slope > 0.0) == rising).then_some(Root { at, slope })
+}
+
 impl Root {
+    /// About where it is now that the function has this value where it was.
+    pub fn guess(self, value: f64) -> Option<f64> {
+        let guess = self.at - value / self.slope;
+        ((guess - self.at).abs() <= FAR * CELL).then_some(guess)
+    }
+
     /// Where it is now that the function changed a little; mostly three
     /// evaluations.
     pub fn again(self, mut f: impl FnMut(f64) -> f64) -> Option<Root> {
-        let guess = self.at - f(self.at) / self.slope;
-        let near = (guess - self.at).abs() <= FAR * CELL;
-        near.then(|| settle(guess, self.slope > 0.0, f)).flatten()
+        let guess = self.guess(f(self.at))?;
+        settle(guess, self.slope > 0.0, f)
     }
 }
 

@@ -6,6 +6,7 @@
 //! most α.
 
 use super::root::{self, Root};
+use super::vectors::LANES;
 
 /// ln of the largest ratio looked at, a million; a bound beyond it is none.
 pub const FARTHEST: f64 = 13.815_510_557_964_274;
@@ -76,18 +77,33 @@ impl Ends {
     }
 
     /// What [`around`] finds now, to the last bit, where that is not far. None
-    /// where it may be.
+    /// where it may be. `apart` looks at four ratios for little more than one.
     pub fn again(
         self,
         estimate: f64,
         limit: f64,
-        mut apart: impl FnMut(f64) -> f64,
+        mut apart: impl FnMut([f64; LANES]) -> [f64; LANES],
     ) -> Option<(Option<Root>, Option<Root>)> {
-        if limit != self.limit || apart(estimate) >= limit {
+        if limit != self.limit {
             return None;
         }
-        let mut moved = |root: Root| root.again(|delta| apart(delta) - limit);
-        let (lower, upper) = (moved(self.lower)?, moved(self.upper)?);
+        let (lower, upper) = (self.lower, self.upper);
+        let [here, below, above, _] = apart([estimate, lower.at, upper.at, estimate]);
+        if here >= limit {
+            return None;
+        }
+        let guesses = [lower.guess(below - limit)?, upper.guess(above - limit)?];
+        let cells = guesses.map(root::cell_of);
+        let [[a, b], [c, d]] = cells.map(root::ends_of);
+        let [a, b, c, d] = apart([a, b, c, d]).map(|apart| apart - limit);
+        let mut end = |side: usize, values: [f64; 2]| {
+            let rising = side == 1;
+            root::within(cells[side], values, rising).or_else(|| {
+                let over = |delta: f64| apart([delta; LANES])[0] - limit;
+                root::settle(guesses[side], rising, over)
+            })
+        };
+        let (lower, upper) = (end(0, [a, b])?, end(1, [c, d])?);
         let within = lower.at < estimate && estimate < upper.at;
         within.then_some((Some(lower), Some(upper)))
     }
@@ -102,13 +118,21 @@ mod tests {
         let at = |center: f64| move |delta: f64| 50.0 * (delta - center) * (delta - center);
         let ends = Ends::of(around(0.1, None, 0.02, 3.0, at(0.1)), 3.0).unwrap();
         for center in [0.1, 0.100_001, 0.1003, 0.09] {
-            let again = ends.again(center, 3.0, at(center));
+            let again = ends.again(center, 3.0, |all| all.map(at(center)));
             let anew = around(center, None, 0.02, 3.0, at(center));
             assert_eq!(again, Some(anew));
         }
-        assert_eq!(ends.again(0.1, 4.0, at(0.1)), None, "another level");
-        assert_eq!(ends.again(0.9, 3.0, at(0.9)), None, "far away");
-        assert_eq!(ends.again(0.1, 3.0, |_| 5.0), None);
+        assert_eq!(
+            ends.again(0.1, 4.0, |all| all.map(at(0.1))),
+            None,
+            "another level"
+        );
+        assert_eq!(
+            ends.again(0.9, 3.0, |all| all.map(at(0.9))),
+            None,
+            "far away"
+        );
+        assert_eq!(ends.again(0.1, 3.0, |_| [5.0; LANES]), None);
         assert_eq!(Ends::of((None, None), 3.0), None);
     }
 

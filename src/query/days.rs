@@ -8,6 +8,7 @@ use crate::format::directory::Entry;
 use crate::limits::MINUTES_PER_DAY;
 use crate::model::{Kind, Minute};
 use crate::query::accumulate::earlier;
+use crate::query::ahead::{Ahead, Wanted};
 use crate::query::gather::Found;
 use crate::query::overlay::{overlay, page_of_cells};
 use crate::query::plan::{Window, segments_in};
@@ -26,6 +27,7 @@ pub(crate) struct Days<'a> {
     /// Cells of memtables.
     cells: Vec<(u32, i128)>,
     next_cell: usize,
+    ahead: Ahead,
 }
 
 /// What a day is decoded into.
@@ -114,6 +116,7 @@ impl StoredSeries<'_> {
             next_page: 0,
             cells: Vec::new(),
             next_cell: 0,
+            ahead: Ahead::default(),
         };
         let window = &days.window;
         if window.is_empty() {
@@ -244,9 +247,14 @@ impl Days<'_> {
             spare,
             ..
         } = buffers;
-        let decode = |(_, block, page): &(u32, u32, u32), into: &mut Page| {
-            let block = &self.blocks[*block as usize];
-            block.decode_range(*page as usize, within.clone(), into)
+        let (blocks, window, ahead) = (&self.blocks, &self.window, &mut self.ahead);
+        let mut decode = |(_, block, page): &(u32, u32, u32), into: &mut Page| {
+            let wanted = Wanted {
+                number: *block as usize,
+                block: &blocks[*block as usize],
+                index: *page as usize,
+            };
+            ahead.decode(&wanted, window, within.clone(), into)
         };
         let mut parts = pages.iter();
         match parts.next() {

@@ -1,4 +1,7 @@
-//! Natural logarithms, a few at a time.
+//! Logarithms and exponentials, a few at a time.
+//!
+//! Loops without a branch or a call, which a compiler makes vectors of. The
+//! polynomials are those of FreeBSD's msun (`e_log.c`, `e_exp.c`).
 
 /// How many.
 pub const LANES: usize = 4;
@@ -9,7 +12,7 @@ const MANTISSA: u32 = 52;
 const LN2_HIGH: f64 = 0.693_147_180_369_123_8;
 const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
 /// ln((1 + s)/(1 − s)) = 2s + s·Σ cᵢ·s^(2i) where the argument is within √½ … √2,
-/// to 2⁻⁵⁸: the polynomial of FreeBSD's msun (`e_log.c`).
+/// to 2⁻⁵⁸.
 const SERIES: [f64; 7] = [
     0.666_666_666_666_673_5,
     0.399_999_999_994_094_2,
@@ -46,12 +49,71 @@ pub fn logs_1p(z: [f64; LANES]) -> [f64; LANES] {
     logs
 }
 
+/// x·(e^x + 1)/(e^x − 1) = 2 + Σ cᵢ·x^(2i), i from 1, within ±½·ln 2, to 2⁻⁵⁹.
+const EXP_SERIES: [f64; 5] = [
+    0.166_666_666_666_666_02,
+    -0.002_777_777_777_701_559_3,
+    6.613_756_321_437_934e-5,
+    -1.653_390_220_546_525_2e-6,
+    4.138_136_797_057_238_5e-8,
+];
+/// Adding this rounds what is below 2^51 to whole numbers.
+const ROUND: f64 = 6_755_399_441_055_744.0;
+
+/// e^x of each, x from −700 to 700, to about the last place.
+#[inline(always)]
+pub fn exps(x: [f64; LANES]) -> [f64; LANES] {
+    let mut exps = [0.0; LANES];
+    for (exp, x) in exps.iter_mut().zip(x) {
+        // x = k·ln 2 + r, r = high − low.
+        let shifted = x * std::f64::consts::LOG2_E + ROUND;
+        let k = shifted - ROUND;
+        let high = x - k * LN2_HIGH;
+        let low = k * LN2_LOW;
+        let r = high - low;
+        let square = r * r;
+        let [a, b, c, d, e] = EXP_SERIES;
+        let series = square * (a + square * (b + square * (c + square * (d + square * e))));
+        let c = r - series;
+        let y = 1.0 + (r * c / (2.0 - c) - low + high);
+        // k is in the lowest bits of the sum that rounded it.
+        let power = (shifted.to_bits().wrapping_add(1_023)) << MANTISSA;
+        *exp = y * f64::from_bits(power);
+    }
+    exps
+}
+
 const ONE: u64 = 1.0_f64.to_bits();
 const ROOT_HALF: u64 = std::f64::consts::FRAC_1_SQRT_2.to_bits();
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exponentials_agree_with_the_library() {
+        let mut x: Vec<f64> = (-700_000..700_000)
+            .map(|at| f64::from(at) / 1000.0)
+            .collect();
+        x.extend([
+            0.0,
+            1e-300,
+            -1e-17,
+            0.346_573_590_279_972_6,
+            -0.346_573_590_28,
+            1e-9,
+        ]);
+        x.extend([0.5 * std::f64::consts::LN_2; 2]);
+        for four in x.as_chunks::<LANES>().0 {
+            for (x, exp) in four.iter().zip(exps(*four)) {
+                let expected = x.exp();
+                assert!(
+                    (exp - expected).abs() <= 4e-16 * expected,
+                    "{x}: {exp} {expected}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn agrees_with_the_library() {
