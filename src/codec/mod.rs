@@ -38,4 +38,4 @@ pub use partial::{PARTS_MAX, Part, add_sums, cell};
 pub use presence::MINUTES;
 pub use presence::Presence;
 pub use quartet::{QUARTET, Quartet, is_cold};
-pub use simd::with_bit_instructions;
+pub use simd::{widen, with_bit_instructions};

@@ -168,12 +168,11 @@ impl<'a> BlockHeader<'a> {
         }
         let [_, cells, sums, minima, maxima] = &self.columns;
         let extent = self.extent(index)?;
-        let (crcs, _) = self.crcs.as_chunks::<4>();
         Some(PageEntry {
             day: days.trailing_zeros(),
             start: extent.start,
             end: extent.end,
-            crc: u32::from_le_bytes(*crcs.get(index)?),
+            crc: self.page_crc(index)?,
             cells: cells.get(index) as u32,
             sum: sums.get(index),
             min: minima.get(index),
@@ -192,6 +191,13 @@ impl<'a> BlockHeader<'a> {
             _ => self.ends[index - 1],
         };
         Some(start as usize..self.ends[index] as usize)
+    }
+
+    /// The checksum of the page at `index`.
+    #[must_use]
+    pub fn page_crc(&self, index: usize) -> Option<u32> {
+        let (crcs, _) = self.crcs.as_chunks::<4>();
+        crcs.get(index).map(|crc| u32::from_le_bytes(*crc))
     }
 
     /// The index of the page of a day of the bucket.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::codec::{Column, Page, with_bit_instructions};
+use crate::codec::{Column, Page, widen, with_bit_instructions};
 use crate::error::Result;
 use crate::limits::MINUTES_PER_DAY;
 use crate::query::accumulate::{Join, Run};
@@ -46,6 +46,21 @@ fn extend(page: &Page, start: u32, minutes: Range<u32>, origin: u32, run: &mut R
     );
 }
 
+/// Minutes of a run that are written together.
+const MINUTES_AT_ONCE: usize = 8;
+
+/// Fills the front of `out` with as many minutes, and up to seven more, which
+/// the next run writes over.
+#[inline(always)]
+fn count_up(first: u32, count: usize, out: &mut [u32]) {
+    let (groups, _) = out.as_chunks_mut::<MINUTES_AT_ONCE>();
+    let mut next = first;
+    for group in groups.iter_mut().take(count.div_ceil(MINUTES_AT_ONCE)) {
+        *group = [0, 1, 2, 3, 4, 5, 6, 7].map(|step| next.wrapping_add(step));
+        next = next.wrapping_add(MINUTES_AT_ONCE as u32);
+    }
+}
+
 #[inline(always)]
 fn extend_here(page: &Page, start: u32, minutes: Range<u32>, origin: u32, run: &mut Run) {
     let within = (minutes.start - start) as u16..(minutes.end - start) as u16;
@@ -55,7 +70,9 @@ fn extend_here(page: &Page, start: u32, minutes: Range<u32>, origin: u32, run: &
         run.buckets
             .extend(minutes.start - origin..minutes.end - origin);
     } else {
-        run.buckets.reserve(to - from);
+        let mut at = run.buckets.len();
+        let end = at + to - from;
+        run.buckets.resize(end + MINUTES_AT_ONCE, 0);
         // The day may begin before the origin; its minutes asked for do not.
         let shift = start.wrapping_sub(origin);
         for (word, base) in page.presence.words().iter().zip((0_u32..).step_by(64)) {
@@ -67,16 +84,23 @@ fn extend_here(page: &Page, start: u32, minutes: Range<u32>, origin: u32, run: &
             while rest != 0 {
                 let first = rest.trailing_zeros();
                 let length = (rest >> first).trailing_ones();
-                let from = shift.wrapping_add(base + first);
-                run.buckets.extend(from..from + length);
+                let first_minute = shift.wrapping_add(base + first);
+                count_up(first_minute, length as usize, &mut run.buckets[at..]);
+                at += length as usize;
                 rest &= u64::MAX.checked_shl(first + length).unwrap_or(0);
             }
         }
+        run.buckets.truncate(end);
     }
     match &page.column {
         Column::Ints(values) => {
-            run.values
-                .extend(values[from..to].iter().map(|value| i128::from(*value)));
+            run.values.reserve(to - from);
+            // What is written first as zeros is then still in the first cache.
+            for values in values[from..to].chunks(64) {
+                let at = run.values.len();
+                run.values.resize(at + values.len(), 0);
+                widen(values, &mut run.values[at..]);
+            }
         }
         Column::Wides(values) => run.values.extend_from_slice(&values[from..to]),
         Column::Floats(values) => {

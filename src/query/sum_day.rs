@@ -48,13 +48,16 @@ pub fn sum_day(
         let entry = block.entry();
         let from = entry.first_minute.max(start);
         let to = entry.last_minute.min(start + MINUTES_PER_DAY - 1);
-        match (window.part(from, to), block.page(*index)) {
-            (Part::Outside, _) | (_, None) => {}
-            (Part::Whole(bucket), Some(info)) => {
-                let part = parts.get_mut((bucket - first) as usize);
-                add(part, info.cells, info.sum)?;
+        match window.part(from, to) {
+            Part::Outside => {}
+            Part::Whole(bucket) => {
+                // Only here is the summary looked at.
+                if let Some(info) = block.page(*index) {
+                    let part = parts.get_mut((bucket - first) as usize);
+                    add(part, info.cells, info.sum)?;
+                }
             }
-            (Part::Cut, Some(_)) => {
+            Part::Cut => {
                 let wanted = Wanted::of(blocks, *number, *index);
                 if !scratch.ahead.add_sums(&wanted, window, cuts, parts)? {
                     return Ok(false);

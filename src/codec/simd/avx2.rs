@@ -154,6 +154,29 @@ pub fn sum(bytes: &[u8], width: usize, wanted: usize) -> (usize, u64) {
 }
 
 #[expect(unsafe_code, reason = "calls what needs AVX2, which is there")]
+pub fn widen(values: &[i64], out: &mut [i128]) -> usize {
+    // SAFETY: `is_there` was asked.
+    unsafe { widen_fours(values, out) }
+}
+
+#[target_feature(enable = "avx2")]
+fn widen_fours(values: &[i64], out: &mut [i128]) -> usize {
+    let (values, _) = values.as_chunks::<4>();
+    let (pairs, _) = out.as_chunks_mut::<2>();
+    let (fours, _) = pairs.as_chunks_mut::<2>();
+    let done = values.len().min(fours.len()) * 4;
+    for (values, [first, second]) in values.iter().zip(fours) {
+        let low = vector(values);
+        let high = _mm256_cmpgt_epi64(_mm256_setzero_si256(), low);
+        let even = _mm256_unpacklo_epi64(low, high);
+        let odd = _mm256_unpackhi_epi64(low, high);
+        store(first, _mm256_permute2x128_si256::<0x20>(even, odd));
+        store(second, _mm256_permute2x128_si256::<0x31>(even, odd));
+    }
+    done
+}
+
+#[expect(unsafe_code, reason = "calls what needs AVX2, which is there")]
 pub fn unpredict(
     quantization: u32,
     bias: i64,

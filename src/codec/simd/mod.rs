@@ -36,6 +36,25 @@ pub fn sum(bytes: &[u8], width: u8, groups: usize) -> (usize, u64) {
     (0, 0)
 }
 
+/// How many it did.
+#[inline]
+fn widen_front(values: &[i64], out: &mut [i128]) -> usize {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if avx2::is_there() {
+        return avx2::widen(values, out);
+    }
+    let _ = (values, out);
+    0
+}
+
+/// Fills `out` with integers as such of 128 bits.
+pub fn widen(values: &[i64], out: &mut [i128]) {
+    let done = widen_front(values, out);
+    for (value, out) in values.iter().zip(out).skip(done) {
+        *out = i128::from(*value);
+    }
+}
+
 /// Makes numbers of the residuals in `rows` behind the first six, which are
 /// numbers of `number_bits` bits: the prediction of each is `bias` and the six
 /// before it times `weights`, shifted by `quantization`. How many rows it did.
@@ -83,6 +102,14 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn widened(values in proptest::collection::vec(any::<i64>(), 0..40), more in 0..3_usize) {
+            let mut out = vec![7; values.len() + more];
+            widen(&values, &mut out);
+            prop_assert!(out.iter().zip(&values).all(|(wide, value)| *wide == i128::from(*value)));
+            prop_assert!(out[values.len()..].iter().all(|wide| *wide == 7));
+        }
+
         #[test]
         fn as_without(
             width in 0..=64_u8,

@@ -225,13 +225,20 @@ impl<'a> Block<'a> {
     ) -> Result<T> {
         let page = || self.page_entry(index);
         let day = nth_day(self.header.prefix.days, index);
-        let bytes = if self.checked.load(Ordering::Relaxed) & day != 0 {
-            let extent = self.header.extent(index).unwrap_or_default();
-            self.bytes.get(extent).unwrap_or_default()
-        } else {
-            self.read_payload(&page()?)
-                .map_err(|damage| damage.to_error())?
-        };
+        let extent = self.header.extent(index).unwrap_or_default();
+        let offset = self.entry.block_offset + extent.start as u64;
+        let mut bytes = self.bytes.get(extent).unwrap_or_default();
+        if self.checked.load(Ordering::Relaxed) & day == 0 {
+            let crc = self.header.page_crc(index);
+            if crc.is_some_and(|crc| self.segment.matches(crc, offset, bytes)) {
+                self.checked.fetch_or(day, Ordering::Relaxed);
+            } else {
+                // Tells what is wrong.
+                bytes = self
+                    .read_payload(&page()?)
+                    .map_err(|damage| damage.to_error())?;
+            }
+        }
         let cold = self.read_cold().map_err(|damage| damage.to_error())?;
         match read(bytes, cold) {
             Ok(read) => Ok(read),
