@@ -293,6 +293,31 @@ fn two_faults_cost_no_more_than_they_must() {
     assert!(!verify(&segment).is_empty());
 }
 
+/// Each copy is sound by its own checksum; only side by side is one seen to be
+/// another segment's.
+#[test]
+fn copies_of_the_dictionary_that_differ_are_found() {
+    let model = small();
+    let (mut bytes, meta) = image(&model, COLD_BEFORE);
+    let renamed = |key: &SeriesKey| match key.release.as_str() {
+        "b" => self::key("c", key.branch.as_str(), key.metric.as_str()),
+        _ => key.clone(),
+    };
+    let other: Model = model
+        .into_iter()
+        .map(|(key, pages)| (renamed(&key), pages))
+        .collect();
+    let (other, _) = image(&other, COLD_BEFORE);
+    assert_eq!(bytes.len(), other.len());
+    assert!(verify(&open(&bytes, &meta)).is_empty());
+    let (_, layout) = open(&bytes, &meta).trailer.unwrap();
+    let copy = layout.second_dictionary as usize..layout.trailer as usize;
+    bytes[copy.clone()].copy_from_slice(&other[copy]);
+    let found = verify(&open(&bytes, &meta));
+    let differ = |damage: &Damage| damage.to_string().contains("dictionary differ");
+    assert!(found.iter().any(differ), "{found:?}");
+}
+
 #[test]
 fn another_file_in_its_place_is_refused() {
     let model = small();
