@@ -219,6 +219,9 @@ impl Core {
                 if !planted(Bug::OffsetsNotInManifest) {
                     manifest.sources.clone_from(&frozen.sources);
                 }
+                if planted(Bug::OffsetsOfNow) {
+                    manifest.sources.clone_from(&*self.state.read().sources);
+                }
                 manifest.sealed = None;
                 Ok(())
             },

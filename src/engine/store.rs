@@ -284,9 +284,11 @@ impl Store {
 
     fn shut(&self) -> Result<()> {
         self.workers.lock().stop(&self.core);
-        let Some(_lock) = self.core.lock.lock().take() else {
+        let Some(lock) = self.core.lock.lock().take() else {
             return Ok(());
         };
+        // Held to the end: what is written below is the last word of this writer.
+        let _lock = Some(lock).filter(|_| !planted(Bug::LockLetGoEarly));
         self.core.check_alive()?;
         let mut log = self.core.log.lock();
         if let Some(wal) = log.wal.as_mut() {

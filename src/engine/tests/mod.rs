@@ -16,6 +16,7 @@ mod meddling;
 mod mending;
 mod model;
 mod oracle;
+mod overlooked;
 mod panics;
 mod planted;
 mod regressions;

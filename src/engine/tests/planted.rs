@@ -18,13 +18,21 @@ use crate::storage::sim_disk::Outcome;
 type Check = (&'static str, fn() -> Result<(), String>);
 
 /// Bounded versions of what the other files do, the quick ones first.
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 13] = [
     ("flipped bytes", every_flip_of_a_log_is_found),
     ("regressions", || {
         super::found::nothing_is_appended_to_a_log_whose_successor_may_come_back();
         super::found::a_renaming_that_failed_and_happened_is_not_taken_for_undone();
         super::found::a_flush_or_merge_that_fails_leaves_no_segments_behind();
         super::found::a_log_whose_name_may_not_last_is_not_followed();
+        Ok(())
+    }),
+    ("overlooked", || {
+        super::overlooked::a_flush_vouches_for_no_offset_beyond_its_batches();
+        super::overlooked::a_sync_counts_for_what_was_written_before_it();
+        super::overlooked::a_close_holds_the_lock_until_its_last_write();
+        super::overlooked::the_last_write_of_a_gauge_counts_while_a_memtable_is_frozen();
+        super::overlooked::a_damaged_day_stays_damaged_for_who_asks_again();
         Ok(())
     }),
     ("panics", super::panics::a_panicking_leader_answers_everyone),

@@ -14,6 +14,7 @@ use crate::format::new_block::NewPage;
 use crate::limits::{DAYS_PER_BUCKET, MINUTES_PER_BUCKET, MINUTES_PER_DAY};
 use crate::model::Kind;
 use crate::storage::damage::Damage;
+use crate::storage::planted::{Bug, planted};
 
 use super::encoded::family_of;
 use super::reader::Segment;
@@ -270,6 +271,9 @@ impl<'a> Block<'a> {
         let day = 1_u32.checked_shl(page.day).unwrap_or(0);
         if self.checked.load(Ordering::Relaxed) & day != 0 {
             return Ok(bytes);
+        }
+        if planted(Bug::CheckedBeforeCompared) {
+            self.checked.fetch_or(day, Ordering::Relaxed);
         }
         let offset = self.entry.block_offset + page.start as u64;
         if !self.segment.matches(page.crc, offset, bytes) {
