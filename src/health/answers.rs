@@ -4,7 +4,8 @@ use super::blocks::Blocks;
 use super::combined::{Comparison, apart};
 use super::logspace::log_mean;
 use super::sequence::{self, Ends};
-use super::vectors::LANES;
+use super::vectors::{LANES, log_means};
+use crate::codec::with_bit_instructions;
 
 /// Evidence as natural logarithms, at one look.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,15 +91,18 @@ impl Comparison {
         let estimate = estimate.map(|it| it.at);
         let blocks = self.blocks.as_ref();
         let against = |deltas: [f64; LANES]| {
-            let mut found = self.likelihood.scores_at(deltas);
-            for (found, delta) in found.iter_mut().zip(deltas) {
-                let tempered = height - *found / burst;
-                *found = match blocks {
-                    Some(blocks) => log_mean(tempered, apart(blocks, delta.exp())),
-                    None => tempered,
-                };
+            let scores = self.likelihood.scores_at(deltas);
+            let tempered = scores.map(|score| height - score / burst);
+            match blocks {
+                Some(blocks) => {
+                    let apart = blocks.apart(deltas);
+                    with_bit_instructions(
+                        #[inline(always)]
+                        || log_means(tempered, apart),
+                    )
+                }
+                None => tempered,
             }
-            found
         };
         let again = |estimate| self.ends?.again(estimate, limit, against);
         let found = match (estimate, estimate.and_then(again)) {
@@ -107,13 +111,7 @@ impl Comparison {
             (Some(estimate), None) => {
                 let width = blocks.map_or(0.02, Blocks::width);
                 let pooled = blocks.and_then(Blocks::log_estimate);
-                let against = |delta| {
-                    let tempered = height - self.likelihood.score(delta) / burst;
-                    match blocks {
-                        Some(blocks) => log_mean(tempered, apart(blocks, delta.exp())),
-                        None => tempered,
-                    }
-                };
+                let against = |delta| against([delta; LANES])[0];
                 sequence::around(estimate, pooled, width, limit, against)
             }
         };

@@ -67,7 +67,7 @@ pub struct Blocks {
 /// The blocks of one claim and what they add up to.
 #[derive(Clone, Debug)]
 pub struct Claimed {
-    claim: Claim,
+    pub(super) claim: Claim,
     burst_minutes: u32,
     burst_events: f64,
     /// The first minute at which the open block is as long as a burst.
@@ -83,10 +83,10 @@ pub struct Claimed {
     c: f64,
     exposure: [f64; 2],
     /// s², 0 until the first block closes.
-    scale: f64,
+    pub(super) scale: f64,
     /// Blocks closed.
-    count: u32,
-    sums: Sums,
+    pub(super) count: u32,
+    pub(super) sums: Sums,
     drift: Drift,
     /// The ratio alarms are raised against, and the bets on it.
     ratio: f64,
@@ -100,12 +100,12 @@ pub struct Claimed {
 /// Running sums over blocks, sound where raw sums of squares would cancel:
 /// D1 = Σ(a−c), D2 = Σ(a−c)², DC = Σ(a−c)·c, C1 = Σc, CC = Σc².
 #[derive(Clone, Copy, Debug, Default)]
-struct Sums {
-    d1: f64,
-    d2: f64,
-    dc: f64,
-    c1: f64,
-    cc: f64,
+pub(super) struct Sums {
+    pub d1: f64,
+    pub d2: f64,
+    pub dc: f64,
+    pub c1: f64,
+    pub cc: f64,
 }
 
 /// S and V + s² against one ratio.

@@ -274,10 +274,17 @@ impl Likelihood {
             (false, true) => return beyond(f64::NEG_INFINITY),
             (false, false) => return None,
         }
-        let derivative = |delta| self.derivative(delta);
+        let derivative = |delta| self.derivatives([delta; LANES])[0];
         let last = last.filter(|it| it.at.is_finite() && it.slope < 0.0);
-        if let Some(again) = last.and_then(|last| last.again(derivative)) {
-            return Some(again);
+        let guess = last.and_then(|last| last.guess(derivative(last.at)));
+        if let Some(guess) = guess {
+            let cell = root::cell_of(guess);
+            let [low, high] = root::ends_of(cell);
+            let [low, high, ..] = self.derivatives([low, high, low, high]);
+            let near = root::within(cell, [low, high], false);
+            if let Some(again) = near.or_else(|| root::settle(guess, false, derivative)) {
+                return Some(again);
+            }
         }
         let (mut low, mut high) = (-1.0, 1.0);
         while derivative(low) < 0.0 && low > -60.0 {
@@ -306,29 +313,45 @@ impl Likelihood {
         })
     }
 
-    /// S′(δ).
-    fn derivative(&self, delta: f64) -> f64 {
-        let (up, down) = (delta.exp_m1(), (-delta).exp_m1());
+    /// S′ at four δ.
+    fn derivatives(&self, deltas: [f64; LANES]) -> [f64; LANES] {
+        let up = deltas.map(f64::exp_m1);
+        with_bit_instructions(
+            #[inline(always)]
+            || self.derivatives_of(up),
+        )
+    }
+
+    #[inline(always)]
+    fn derivatives_of(&self, up: [f64; LANES]) -> [f64; LANES] {
         let [by_treatment, by_control] = self.faint.map(|it| it.taken);
-        let mut slope = self.slope() - by_treatment * (up + 1.0) + by_control * (down + 1.0);
+        let slope = self.slope();
+        let (mut down, mut slopes) = ([0.0; LANES], [0.0; LANES]);
+        for lane in 0..LANES {
+            down[lane] = -up[lane] / (1.0 + up[lane]);
+            slopes[lane] =
+                slope - by_treatment * (up[lane] + 1.0) + by_control * (down[lane] + 1.0);
+        }
         for bin in &self.bins {
             let (w, sign) = if bin.place.control_smaller() {
-                (down, -1.0)
+                (&down, -1.0)
             } else {
-                (up, 1.0)
+                (&up, 1.0)
             };
-            let z = bin.place.middle() * w;
             // d/dδ of n·ln(1 + q·(w − 1)) is ± n·q·w/(1 + q·(w − 1)), with
             // q = q₀·(1 + v), and 1/(1 + c·v) = 1 − c·v + c²·v² − …
-            let c = z / (1.0 + z);
-            let m = &bin.sums.moments;
-            let series = (0..MOMENTS - 1).rev().fold(0.0, |rest, power| {
-                let last = if power == MOMENTS - 2 { 0.0 } else { c * rest };
-                m[power] + m[power + 1] - last
-            });
-            slope -= sign * series * bin.place.middle() * (w + 1.0) / (1.0 + z);
+            let [m0, m1, m2, m3, m4, m5, m6, m7] = bin.sums.moments;
+            let middle = sign * bin.place.middle();
+            for lane in 0..LANES {
+                let z = bin.place.middle() * w[lane];
+                let c = z / (1.0 + z);
+                let series = m4 + m5 - c * (m5 + m6 - c * (m6 + m7));
+                let series = m2 + m3 - c * (m3 + m4 - c * series);
+                let series = m0 + m1 - c * (m1 + m2 - c * series);
+                slopes[lane] -= middle * series * (w[lane] + 1.0) / (1.0 + z);
+            }
         }
-        slope
+        slopes
     }
 }
 

@@ -22,6 +22,7 @@
 
 mod adoption;
 mod answers;
+mod apart;
 mod aside;
 mod assess;
 mod bets;

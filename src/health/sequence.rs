@@ -84,7 +84,7 @@ impl Ends {
         limit: f64,
         mut apart: impl FnMut([f64; LANES]) -> [f64; LANES],
     ) -> Option<(Option<Root>, Option<Root>)> {
-        if limit != self.limit {
+        if limit != self.limit || !estimate.is_finite() {
             return None;
         }
         let (lower, upper) = (self.lower, self.upper);

@@ -27,11 +27,26 @@ const SERIES: [f64; 7] = [
 /// or a call, so that four take little longer than one.
 #[inline(always)]
 pub fn logs_1p(z: [f64; LANES]) -> [f64; LANES] {
-    let mut logs = [0.0; LANES];
-    for (log, z) in logs.iter_mut().zip(z) {
-        let sum = 1.0 + z;
+    let (mut sums, mut lost) = ([0.0; LANES], [0.0; LANES]);
+    for lane in 0..LANES {
+        sums[lane] = 1.0 + z[lane];
         // What rounding the sum took from it, as ln sees it.
-        let lost = (z - (sum - 1.0)) / sum;
+        lost[lane] = (z[lane] - (sums[lane] - 1.0)) / sums[lane];
+    }
+    logs_and(sums, lost)
+}
+
+/// ln x of each, x positive and not subnormal, to about the last place.
+#[inline(always)]
+pub fn logs(x: [f64; LANES]) -> [f64; LANES] {
+    logs_and(x, [0.0; LANES])
+}
+
+/// ln x + `more`.
+#[inline(always)]
+fn logs_and(x: [f64; LANES], more: [f64; LANES]) -> [f64; LANES] {
+    let mut logs = [0.0; LANES];
+    for (log, (sum, lost)) in logs.iter_mut().zip(x.into_iter().zip(more)) {
         // Into √½ … √2: halves and doubles until the top bits say so.
         let shifted = sum.to_bits().wrapping_add(ONE - ROOT_HALF);
         let power = (shifted >> MANTISSA) as i32 - 1_023;
@@ -83,12 +98,50 @@ pub fn exps(x: [f64; LANES]) -> [f64; LANES] {
     exps
 }
 
+/// ln((e^left + e^right)/2) of each.
+#[inline(always)]
+pub fn log_means(left: [f64; LANES], right: [f64; LANES]) -> [f64; LANES] {
+    let mut below = [0.0; LANES];
+    for lane in 0..LANES {
+        // Further down the lesser is below the last place of the sum.
+        below[lane] = (-(left[lane] - right[lane]).abs()).max(-45.0);
+    }
+    let mut means = logs_1p(exps(below));
+    for lane in 0..LANES {
+        means[lane] += left[lane].max(right[lane]) - std::f64::consts::LN_2;
+    }
+    means
+}
+
 const ONE: u64 = 1.0_f64.to_bits();
 const ROOT_HALF: u64 = std::f64::consts::FRAC_1_SQRT_2.to_bits();
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logarithms_and_means_agree_with_the_library() {
+        let x: Vec<f64> = (-600_000..600_000)
+            .map(|at| (f64::from(at) / 1000.0).exp())
+            .collect();
+        for four in x.as_chunks::<LANES>().0 {
+            for (x, log) in four.iter().zip(logs(*four)) {
+                let expected = x.ln();
+                let off = (log - expected).abs();
+                assert!(
+                    off <= 4e-16 * expected.abs().max(0.1),
+                    "{x}: {log} {expected}"
+                );
+            }
+        }
+        let left = [3.0, -800.0, 0.0, 1e4];
+        let right = [2.5, 900.0, 0.0, 1e4 - 36.0];
+        for (lane, mean) in log_means(left, right).into_iter().enumerate() {
+            let expected = super::super::logspace::log_mean(left[lane], right[lane]);
+            assert!((mean - expected).abs() <= 4e-16 * expected.abs().max(1.0));
+        }
+    }
 
     #[test]
     fn exponentials_agree_with_the_library() {

@@ -1,0 +1,107 @@
+//! The evidence of blocks against four ratios at once: what the ends of a
+//! confidence sequence are sought by.
+
+use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
+
+use super::blocks::{Blocks, Claim, Claimed, Sums};
+use super::logspace::log_phi;
+use super::vectors::{LANES, exps, log_means, logs};
+use crate::codec::with_bit_instructions;
+
+/// Below this z the distribution function is too small for its logarithm to be
+/// taken here.
+const FAR_TAIL: f64 = -12.0;
+
+impl Blocks {
+    /// ln of the evidence that ln r is none of these: of each the mean over both
+    /// claims.
+    pub fn apart(&self, deltas: [f64; LANES]) -> [f64; LANES] {
+        let ratios = with_bit_instructions(
+            #[inline(always)]
+            || exps(deltas),
+        );
+        let (above, below) = (self.above().against(ratios), self.below().against(ratios));
+        with_bit_instructions(
+            #[inline(always)]
+            || log_means(above, below),
+        )
+    }
+}
+
+impl Claimed {
+    /// [`Claimed::log_e`] at four ratios.
+    fn against(&self, ratios: [f64; LANES]) -> [f64; LANES] {
+        if self.count == 0 {
+            return [0.0; LANES];
+        }
+        let (z, spreads) = with_bit_instructions(
+            #[inline(always)]
+            || self.standings(ratios),
+        );
+        let phi = z.map(|z| 0.5 * libm::erfc(-z * FRAC_1_SQRT_2));
+        let mut found = with_bit_instructions(
+            #[inline(always)]
+            || {
+                let (scales, spreads) = (logs([self.scale; LANES]), logs(spreads));
+                let mut found = logs(phi);
+                for lane in 0..LANES {
+                    let share = scales[lane] - spreads[lane];
+                    found[lane] += LN_2 + 0.5 * share + 0.5 * z[lane] * z[lane];
+                }
+                found
+            },
+        );
+        for lane in 0..LANES {
+            if z[lane] <= FAR_TAIL {
+                let share = self.scale.ln() - spreads[lane].ln();
+                found[lane] = LN_2 + 0.5 * share + 0.5 * z[lane] * z[lane] + log_phi(z[lane]);
+            }
+        }
+        found
+    }
+
+    /// S/√(V + s²), and V + s².
+    #[inline(always)]
+    fn standings(&self, ratios: [f64; LANES]) -> ([f64; LANES], [f64; LANES]) {
+        let Sums { d1, d2, dc, c1, cc } = self.sums;
+        let side = match self.claim {
+            Claim::Above => 1.0,
+            Claim::Below => -1.0,
+        };
+        let (mut z, mut spreads) = ([0.0; LANES], [0.0; LANES]);
+        for lane in 0..LANES {
+            let (over, half) = (ratios[lane] - 1.0, 2.0 / (1.0 + ratios[lane]));
+            let variance = half * half * (d2 - 2.0 * over * dc + over * over * cc);
+            spreads[lane] = variance.max(0.0) + self.scale;
+            z[lane] = side * half * (d1 - over * c1) / spreads[lane].sqrt();
+        }
+        (z, spreads)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Arm;
+    use super::*;
+
+    #[test]
+    fn is_the_mean_of_both_claims() {
+        let mut blocks = Blocks::new(1.0, 30, 80);
+        let deltas = [-1.5, -0.02, 0.0, 0.7];
+        assert_eq!(blocks.apart(deltas), [0.0; LANES]);
+        for minute in 0..4_000 {
+            let many = f64::from(20 + minute % 7);
+            blocks.add(minute, Arm::new(many, 10.0), Arm::new(25.0, 11.0));
+            if minute % 500 != 499 {
+                continue;
+            }
+            for (delta, apart) in deltas.iter().zip(blocks.apart(deltas)) {
+                let ratio = delta.exp();
+                let (above, below) = (blocks.above().log_e(ratio), blocks.below().log_e(ratio));
+                let expected = super::super::logspace::log_mean(above, below);
+                let off = (apart - expected).abs();
+                assert!(off <= 1e-12 * expected.abs().max(1.0), "{apart} {expected}");
+            }
+        }
+    }
+}
