@@ -81,7 +81,11 @@ fn hurt(options: &Options, fault: &Fault, disks: Leave, tally: &mut Tally) -> Re
     let mut world = World::new(3, options);
     world.disk.inject(fault.clone());
     tally.faults += 1;
-    for op in WORKLOAD {
+    for (step, op) in WORKLOAD.into_iter().enumerate() {
+        // The flush at the end makes durable what a sync of the log did not.
+        if step + 1 == WORKLOAD.len() {
+            leave(&world, disks, tally)?;
+        }
         match world.run(op) {
             Ok(()) => {}
             Err(error) if allowed(&error) => tally.refused += 1,
