@@ -176,18 +176,6 @@ fn widen_fours(values: &[i64], out: &mut [i128]) -> usize {
     done
 }
 
-#[expect(unsafe_code, reason = "calls what needs AVX2, which is there")]
-pub fn unpredict(
-    quantization: u32,
-    bias: i64,
-    weights: &[i64; 6],
-    number_bits: u32,
-    rows: &mut [[u32; 4]],
-) -> usize {
-    // SAFETY: `is_there` was asked.
-    unsafe { super::predict::unpredict(quantization, bias, weights, number_bits, rows) }
-}
-
 /// Sixteen bytes from `low` and sixteen from `high`.
 ///
 /// # Safety

@@ -59,6 +59,10 @@ pub fn widen(values: &[i64], out: &mut [i128]) {
 /// numbers of `number_bits` bits: the prediction of each is `bias` and the six
 /// before it times `weights`, shifted by `quantization`. How many rows it did.
 #[inline]
+#[cfg_attr(
+    all(target_arch = "x86_64", not(miri)),
+    expect(unsafe_code, reason = "calls what needs AVX2, which is there")
+)]
 pub fn unpredict(
     quantization: u32,
     bias: i64,
@@ -68,7 +72,8 @@ pub fn unpredict(
 ) -> usize {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     if avx2::is_there() {
-        return avx2::unpredict(quantization, bias, weights, number_bits, rows);
+        // SAFETY: the processor was asked for AVX2.
+        return unsafe { predict::unpredict(quantization, bias, weights, number_bits, rows) };
     }
     let _ = (quantization, bias, weights, number_bits, rows);
     0

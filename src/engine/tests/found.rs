@@ -28,7 +28,8 @@ fn commit(store: &Store, minute: u32) -> crate::Result<crate::Receipt> {
     store.commit(batch)
 }
 
-fn buffered(disk: &SimDisk) -> Store {
+/// A store that syncs when it is told to, and not before.
+pub(super) fn buffered(disk: &SimDisk) -> Store {
     let options = small().durability(Durability::Buffered {
         interval: Duration::from_secs(3_600),
     });

@@ -4,27 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{RELEASES, Write, batch, cells, minute, name, open, small};
+use super::found::buffered;
+use super::{RELEASES, Write, batch, cells, minute, name, open};
 use crate::engine::open::LOCK;
-use crate::engine::options::Durability;
 use crate::engine::store::Store;
 use crate::error::ErrorKind;
-use crate::model::{Kind, Metric, SeriesKey};
+use crate::model::SeriesKey;
 use crate::query::Cells;
 use crate::storage::disk::Disk;
 use crate::storage::planted;
 use crate::storage::sim_disk::{Call, Fault, SimDisk};
-
-/// A store that syncs when it is told to, and not before.
-fn buffered(disk: &SimDisk) -> Store {
-    let options = small().durability(Durability::Buffered {
-        interval: Duration::from_secs(3_600),
-    });
-    let store = Store::open_on(Arc::new(disk.clone()), options).unwrap();
-    let metric = Metric::new(name("crashes"), Kind::Counter);
-    store.define_metric(&metric).unwrap();
-    store
-}
 
 fn commit(store: &Store, offset: u64) -> crate::Receipt {
     let mut batch = batch(
