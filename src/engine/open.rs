@@ -109,14 +109,20 @@ fn create(disk: &dyn Disk) -> Result<()> {
     })
 }
 
+fn holds_nothing(names: &[String]) -> bool {
+    names.iter().all(|name| {
+        [LOCK, TEMPORARY, published::FILE].contains(&name.as_str()) || wal::file_id(name) == Some(1)
+    })
+}
+
+fn list(disk: &dyn Disk) -> Result<Vec<String>> {
+    disk.list()
+        .map_err(|error| Error::io("listing the directory", error))
+}
+
 /// Whether a directory holds nothing but what an interrupted creation leaves.
 pub fn is_blank(disk: &dyn Disk) -> Result<bool> {
-    let names = disk
-        .list()
-        .map_err(|error| Error::io("listing the directory", error))?;
-    Ok(names.iter().all(|name| {
-        [LOCK, TEMPORARY, published::FILE].contains(&name.as_str()) || wal::file_id(name) == Some(1)
-    }))
+    Ok(holds_nothing(&list(disk)?))
 }
 
 /// Removes what no manifest that may stand has ever named: half-written files,
@@ -163,13 +169,15 @@ fn store_of(disk: &dyn Disk, name: &str) -> Option<u64> {
 
 /// Opens a store for writing.
 pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recovered)> {
-    let names = disk
-        .list()
-        .map_err(|error| Error::io("listing the directory", error))?;
+    let names = list(&*disk)?;
     let exists = names.iter().any(|name| name == FILE);
-    // Nothing is touched in a directory that is somebody else's.
-    let may_create = options.create && is_blank(&*disk)?;
-    if !(exists || may_create) {
+    // Nothing is touched in a directory that is somebody else's. Another process
+    // may have been making it a store while its names were read, and so it is
+    // asked once more before it is called one.
+    if !exists
+        && !(options.create && holds_nothing(&names))
+        && crate::storage::manifest::load(&*disk)?.is_none()
+    {
         return Err(not_a_store(&*disk));
     }
     let lock = take_lock(&*disk)?;

@@ -70,7 +70,7 @@ impl Store {
                     format!("{} does not exist", path.display()),
                 ));
             }
-            false => RealDisk::create(path).map_err(fail)?,
+            false => RealDisk::found(path).map_err(fail)?,
             true if !path.is_dir() => {
                 return Err(Error::new(
                     ErrorKind::NotAStore,
@@ -80,7 +80,15 @@ impl Store {
                     ),
                 ));
             }
-            true => RealDisk::open(path).map_err(fail)?,
+            true => {
+                let disk = RealDisk::open(path).map_err(fail)?;
+                // Nothing in it yet: its name may not be durable either.
+                if options.create && open::is_blank(&disk)? {
+                    RealDisk::found(path).map_err(fail)?
+                } else {
+                    disk
+                }
+            }
         };
         open::refuse_public(&disk)?;
         let disk = if options.mapping {

@@ -55,13 +55,21 @@ impl RealDisk {
     /// A new directory, open to its owner alone, or an existing empty one. Its
     /// name is durable on return.
     pub fn create(path: &Path) -> io::Result<Self> {
+        let disk = Self::found(path)?;
+        if fs::read_dir(&disk.root)?.next().is_some() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        Ok(disk)
+    }
+
+    /// A new directory, open to its owner alone, or an existing one, whoever
+    /// made it: another may have, and be busy in it, since it was looked for.
+    /// Its name is durable on return.
+    pub fn found(path: &Path) -> io::Result<Self> {
         let made = match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
             made => made.map(|()| true)?,
         };
-        if !made && fs::read_dir(path)?.next().is_some() {
-            return Err(io::ErrorKind::DirectoryNotEmpty.into());
-        }
         let disk = Self::open(path)?;
         // Also for a directory found: who made it may have died before this.
         if let Some(parent) = disk.root.parent() {
@@ -329,10 +337,13 @@ mod tests {
             failure(RealDisk::create(&path)),
             io::ErrorKind::DirectoryNotEmpty
         );
-        assert_eq!(
-            failure(RealDisk::create(&path.join("a"))),
-            io::ErrorKind::NotADirectory
-        );
+        // Two that found no directory there: the slower one enters what the
+        // faster one made and has begun to fill.
+        RealDisk::found(&path).unwrap();
+        for make in [RealDisk::create, RealDisk::found] {
+            let file = make(&path.join("a"));
+            assert_eq!(failure(file), io::ErrorKind::NotADirectory);
+        }
     }
 
     #[test]
