@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::child::{self, FINITE, Workload};
 use super::client::Client;
@@ -240,14 +240,40 @@ fn left_behind(place: &Place) -> Start {
     Start::Left(path, Box::new(client))
 }
 
-/// All workloads, that of opening what another left behind among them.
+/// All workloads, that of opening what another left behind among them; or the
+/// ones that WORKLOADS names, in its order.
 fn workloads(left: &Place) -> Vec<(String, Workload, Start)> {
     let mut all: Vec<_> = FINITE
         .into_iter()
         .map(|workload| (format!("{workload:?}"), workload, Start::Nothing))
         .collect();
     all.push(("Reopen".to_owned(), Workload::Sync, left_behind(left)));
-    all
+    let Ok(wanted) = std::env::var("WORKLOADS") else {
+        return all;
+    };
+    let named = |name| {
+        let found = all.iter().find(|(own, ..)| own == name);
+        found
+            .cloned()
+            .unwrap_or_else(|| panic!("no workload is called {name:?}"))
+    };
+    wanted.split(',').map(named).collect()
+}
+
+/// Says once a minute how far it is, so that a run cut short leaves a figure.
+struct Pace(Instant);
+
+impl Pace {
+    fn new() -> Pace {
+        Pace(Instant::now())
+    }
+
+    fn say(&mut self, said: impl FnOnce() -> String) {
+        if self.0.elapsed() > Duration::from_secs(60) {
+            self.0 = Instant::now();
+            println!("{}", said());
+        }
+    }
 }
 
 /// Kills at every `stride`-th call.
@@ -262,7 +288,7 @@ fn kill_at_calls(stride: usize) {
             .most
             .iter()
             .flat_map(|(name, count)| (1..=*count).map(move |at| (name, at)));
-        let (mut killed, mut moment) = (0, 0);
+        let (mut killed, mut moment, mut pace) = (0, 0, Pace::new());
         for (name, at) in moments.step_by(stride) {
             let words = [
                 format!("-etrace={name}"),
@@ -279,6 +305,7 @@ fn kill_at_calls(stride: usize) {
             let mut client = ran.client;
             check(&store(&place), &mut client, Death::Kill, Depth::Recover)
                 .unwrap_or_else(|wrong| panic!("{said}: {wrong}"));
+            pace.say(|| format!("{said}, the {moment}th moment"));
         }
         println!(
             "{named}: {} system calls, {moment} moments, {killed} kills",
@@ -316,7 +343,7 @@ fn fail_calls(stride: usize) {
                     .flat_map(move |errno| [false, true].map(|mode| (name, at, errno, mode)))
             })
         });
-        let (mut faults_met, mut gave_up) = (0, 0);
+        let (mut faults_met, mut gave_up, mut pace) = (0, 0, Pace::new());
         for (name, at, errno, for_ever) in faults.step_by(stride) {
             let when = moments(errno, at, for_ever);
             let mut words = vec![
@@ -340,6 +367,7 @@ fn fail_calls(stride: usize) {
             let mut client = ran.client;
             check(&store(&place), &mut client, Death::Kill, Depth::Recover)
                 .unwrap_or_else(|wrong| panic!("{said}: {wrong}"));
+            pace.say(|| format!("{named}, {name} {when} {errno}: {faults_met} faults met"));
         }
         println!("{named}: {faults_met} faults met, {gave_up} writers gave up");
     }
