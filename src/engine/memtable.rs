@@ -307,6 +307,26 @@ mod tests {
         proptest::collection::vec(delta, 0..120)
     }
 
+    #[test]
+    fn room_for_series_in_between_is_counted() {
+        let mut memtable = Memtable::default();
+        let mut last = 0;
+        for series in [0, 40 * LEAF as u32, 41 * LEAF as u32] {
+            let delta = Delta {
+                series,
+                minute: 5,
+                bits: 1,
+            };
+            memtable.apply(&[delta], kind);
+            let leaves = memtable.leaves.len() * size_of::<Option<Arc<Leaf>>>();
+            let full = memtable.leaves.iter().flatten().count() * size_of::<Leaf>();
+            assert!(memtable.bytes() >= leaves + full, "series {series}");
+            // Half as much again is more than what the allocator and small parts take.
+            assert!(memtable.bytes() <= (leaves + full) * 3 / 2 && last < memtable.bytes());
+            last = memtable.bytes();
+        }
+    }
+
     proptest! {
         #[test]
         fn agrees_with_the_model_and_snapshots_stand_still(

@@ -15,6 +15,8 @@ pub mod directory;
 pub mod documents;
 pub mod header;
 pub mod manifest;
+#[cfg(test)]
+mod manifest_tests;
 pub mod new_block;
 pub mod published;
 pub mod segment_meta;

@@ -13,3 +13,7 @@ pub mod segment;
 pub mod sim_disk;
 pub mod wal;
 pub mod wal_reader;
+#[cfg(test)]
+mod wal_reader_tests;
+#[cfg(test)]
+mod wal_tests;

@@ -163,6 +163,30 @@ mod tests {
     }
 
     #[test]
+    fn days_two_before_the_newest_minute_are_cold() {
+        let day = MINUTES_PER_DAY;
+        for (newest, cold) in [
+            (0, 0),
+            (2 * day, 0),
+            (3 * day - 1, 0),
+            (3 * day, 1),
+            (9 * day, 7),
+        ] {
+            assert_eq!(cold_before_day(newest), cold, "{newest}");
+        }
+        // In passing not before the bucket is over; when all is merged, at once.
+        let mut segments = [meta(1, 0, 100), meta(2, 0, 100), meta(3, 1, 1)];
+        let days = MINUTES_PER_BUCKET / day;
+        for (minute, passing) in [((days + 2) * day - 1, 0), ((days + 2) * day, days)] {
+            segments[2].last_minute = minute;
+            assert_eq!(choose(&segments, &[]).unwrap().cold_before_day, passing);
+            let all = choose_all(&segments, &[]);
+            let told: Vec<_> = all.iter().map(|choice| choice.cold_before_day).collect();
+            assert_eq!(told, [cold_before_day(minute); 2]);
+        }
+    }
+
+    #[test]
     fn too_many_segments_are_merged_whatever_their_sizes() {
         let falling: Vec<_> = (0..13)
             .map(|id| meta(id, 0, 4_u64.pow(13 - id as u32)))

@@ -18,6 +18,18 @@ const ONE: Write = Write {
 };
 
 #[test]
+fn a_batch_counts_its_deltas() {
+    let store = open(&SimDisk::new(1)).unwrap();
+    let mut batch = Batch::new();
+    assert!(batch.is_empty());
+    let crashes = store.series("a", "all", "crashes").unwrap();
+    for count in 1..4 {
+        batch.add(crashes, minute(1), 1);
+        assert_eq!((batch.len(), batch.is_empty()), (count, false));
+    }
+}
+
+#[test]
 fn a_spoiled_batch_is_refused_as_a_whole() {
     let disk = SimDisk::new(1);
     let store = open(&disk).unwrap();

@@ -21,6 +21,7 @@ mod panics;
 mod planted;
 mod regressions;
 mod repair;
+mod staying;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,6 +4,7 @@ mod damage;
 mod golden;
 mod measure;
 mod round_trip;
+mod whole;
 mod writing;
 
 use std::collections::BTreeMap;
