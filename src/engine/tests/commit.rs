@@ -6,6 +6,8 @@ use super::{Write, batch, cells, minute, name, open, small};
 use crate::engine::batch::Batch;
 use crate::engine::store::Store;
 use crate::error::ErrorKind;
+use crate::format::published::{self, Published};
+use crate::format::wal;
 use crate::limits::MINUTE_END;
 use crate::model::Minute;
 use crate::storage::sim_disk::{Call, Fault, SimDisk};
@@ -212,4 +214,42 @@ fn watermarks_never_move_back() {
         open(&disk).unwrap().source("collector").unwrap().watermark,
         Some(minute(200))
     );
+}
+
+#[test]
+fn a_batch_that_may_not_be_dropped_in_part_is_refused_whole() {
+    let store = open(&SimDisk::new(1)).unwrap();
+    store.retain_before(minute(10)).unwrap();
+    let early = Write { minute: 9, ..ONE };
+    let mut strict = batch(&store, &[early, ONE]);
+    strict.stamp(&name("source"), 1).refuse_dropped();
+    let refused = store.commit(strict).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    assert!(cells(&store.snapshot()).unwrap().is_empty());
+    assert_eq!(store.committed_offset("source"), None);
+    // Nothing of it before the floor, and it is taken; one that does not mind is, too.
+    let mut sound = batch(&store, &[ONE]);
+    sound.stamp(&name("source"), 1).refuse_dropped();
+    assert_eq!(store.commit(sound).unwrap().dropped, 0);
+    let receipt = store.commit(batch(&store, &[early, ONE])).unwrap();
+    assert_eq!((receipt.dropped, receipt.sequence), (1, 2));
+}
+
+#[test]
+fn what_is_published_is_what_was_acknowledged() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk).unwrap();
+    for number in 1..4 {
+        let receipt = store.commit(batch(&store, &[ONE])).unwrap();
+        assert_eq!(receipt.sequence, number);
+        let bytes = disk.content(published::FILE).unwrap();
+        let record = Published::decode(&bytes).unwrap();
+        let told = store.inspect().unwrap();
+        assert_eq!(
+            (record.store_id, record.generation, record.sequence),
+            (told.store_id, told.generation, number)
+        );
+        let log = wal::file_name(record.wal_id);
+        assert!(record.wal_bytes <= disk.content(&log).unwrap().len() as u64);
+    }
 }
