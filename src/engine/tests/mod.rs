@@ -6,6 +6,7 @@ mod commit;
 mod concurrent;
 mod crash;
 mod deeds;
+mod dropping;
 mod faults;
 #[cfg(not(miri))]
 mod files;
