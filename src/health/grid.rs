@@ -1,7 +1,7 @@
 //! The log-ratios a test bets on, and how much on each.
 
 use std::ops::Range;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, LazyLock, OnceLock, Weak};
 
 use parking_lot::Mutex;
 
@@ -117,7 +117,8 @@ impl Grid {
     /// The grid of all comparisons alive that ask alike: its tables are found
     /// once, and are in the cache when the next pair needs them.
     pub fn shared(independent: bool, margin: f64) -> Arc<Self> {
-        static ALIVE: Mutex<Vec<(bool, f64, Weak<Grid>)>> = Mutex::new(Vec::new());
+        // Made at its first use: the locks of `schedules/` can not be made earlier.
+        static ALIVE: LazyLock<Mutex<Vec<(bool, f64, Weak<Grid>)>>> = LazyLock::new(Mutex::default);
         let mut alive = ALIVE.lock();
         let found = alive
             .iter()
