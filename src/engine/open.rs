@@ -174,10 +174,8 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
     // Nothing is touched in a directory that is somebody else's. Another process
     // may have been making it a store while its names were read, and so it is
     // asked once more before it is called one.
-    if !exists
-        && !(options.create && holds_nothing(&names))
-        && crate::storage::manifest::load(&*disk)?.is_none()
-    {
+    let ours_or_free = exists || (options.create && holds_nothing(&names));
+    if !ours_or_free && crate::storage::manifest::load(&*disk)?.is_none() {
         return Err(not_a_store(&*disk));
     }
     let lock = take_lock(&*disk)?;

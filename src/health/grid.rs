@@ -117,8 +117,9 @@ impl Grid {
     /// The grid of all comparisons alive that ask alike: its tables are found
     /// once, and are in the cache when the next pair needs them.
     pub fn shared(independent: bool, margin: f64) -> Arc<Self> {
+        type Alive = (bool, f64, Weak<Grid>);
         // Made at its first use: the locks of `schedules/` can not be made earlier.
-        static ALIVE: LazyLock<Mutex<Vec<(bool, f64, Weak<Grid>)>>> = LazyLock::new(Mutex::default);
+        static ALIVE: LazyLock<Mutex<Vec<Alive>>> = LazyLock::new(Mutex::default);
         let mut alive = ALIVE.lock();
         let found = alive
             .iter()
