@@ -2,10 +2,16 @@
 //! and saves the same, also where both copies of the manifest are lost, and lost
 //! again.
 
+use std::sync::Arc;
+
 use super::lab::{Op, World};
-use super::{Model, cells, open, small};
+use super::{Model, cells, minute, name, open, small};
+use crate::engine::batch::Batch;
 use crate::engine::repair::repair_on;
+use crate::engine::store::Store;
 use crate::error::ErrorKind;
+use crate::limits::MINUTES_PER_BUCKET;
+use crate::model::{Kind, Metric};
 use crate::storage::sim_disk::{Call, Fault, Outcome, SimDisk};
 
 /// A store with segments and a log, closed.
@@ -161,6 +167,42 @@ pub fn a_repair_of_which_any_call_fails_refuses_or_saves_the_same() {
         }
     }
     eprintln!("{faults} calls of repairs failed, {refused} repairs refused");
+}
+
+/// A manifest that is rebuilt knows the metrics of every segment, or is none: a segment
+/// that is refused for a moment does not take its metric along.
+#[test]
+fn a_rebuild_of_which_any_call_fails_forgets_no_metric() {
+    let before = SimDisk::new(1);
+    let store = Store::open_on(Arc::new(before.clone()), small()).unwrap();
+    for (metric, bucket) in [("crashes", 0), ("hangs", 1)] {
+        let defined = Metric::new(name(metric), Kind::Counter);
+        store.define_metric(&defined).unwrap();
+        let series = store.series("a", "all", metric).unwrap();
+        let mut batch = Batch::new();
+        batch.add(series, minute(bucket * MINUTES_PER_BUCKET), 1);
+        store.commit(batch).unwrap();
+        store.flush().unwrap();
+    }
+    store.close().unwrap();
+    let before = before.kill();
+    lose_manifest(&before);
+    let sound = before.kill();
+    repair_on(&sound).unwrap();
+    for call in 0..sound.calls() {
+        let disk = before.kill();
+        disk.inject(Fault::on(&Call::ALL).after(call).errno(libc::EIO));
+        let done = repair_on(&disk);
+        disk.heal();
+        if done.is_err() {
+            repair_on(&disk).unwrap();
+        }
+        let store = Store::open_on(Arc::new(disk), small()).unwrap();
+        let snapshot = store.snapshot();
+        let metrics = snapshot.catalogue().metrics();
+        let names: Vec<_> = metrics.map(|metric| metric.name.as_str()).collect();
+        assert_eq!(names, ["crashes", "hangs"], "call {call}");
+    }
 }
 
 /// What a flush or merge that died leaves must not be taken for all of it.

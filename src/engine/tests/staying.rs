@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::{Write, batch, cells, minute, open};
 use crate::engine::reader::Reader;
 use crate::engine::store::Store;
+use crate::format::published::{self, Published};
+use crate::format::wal::HEADER_BYTES;
 use crate::storage::sim_disk::SimDisk;
 
 fn commit(store: &Store, minute: u32, value: u64) {
@@ -74,4 +76,29 @@ fn a_reader_that_stays_sees_what_one_sees_that_is_opened() {
             assert_eq!(seen.0, own, "{deed}, closed: {closes}");
         }
     }
+}
+
+#[test]
+fn what_a_writer_of_another_store_has_published_is_nothing() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk).unwrap();
+    commit(&store, 50, 5);
+    let own = Published::decode(&disk.content(published::FILE).unwrap()).unwrap();
+    // Copied here from there: it says that nothing of the log is acknowledged.
+    let foreign = Published {
+        store_id: own.store_id ^ 1,
+        wal_bytes: HEADER_BYTES as u64,
+        ..own
+    };
+    disk.put(published::FILE, &foreign.encode());
+    let reader = Reader::open_on(Arc::new(disk.clone())).unwrap();
+    assert_eq!(cells(&reader.snapshot().unwrap()).unwrap().len(), 1);
+    // The same words of this store's writer count.
+    let words = Published {
+        store_id: own.store_id,
+        ..foreign
+    };
+    disk.put(published::FILE, &words.encode());
+    let reader = Reader::open_on(Arc::new(disk.clone())).unwrap();
+    assert!(cells(&reader.snapshot().unwrap()).unwrap().is_empty());
 }
