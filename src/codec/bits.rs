@@ -214,6 +214,10 @@ mod tests {
         assert_eq!(values, [-1; 19]);
         unpack(&[1, 2], 255, 0, &mut values);
         assert_eq!(values[..2], [513, 0]);
+        // Nor does anything of what was there stay where the groups are whole.
+        let mut whole = [7; 4 * GROUP];
+        unpack(&[0xff; 9], 8, 5, &mut whole);
+        assert_eq!((whole[8], whole[9], whole[4 * GROUP - 1]), (260, 5, 5));
     }
 
     proptest! {
