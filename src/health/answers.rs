@@ -1,6 +1,6 @@
 //! What a comparison answers at a look: evidence, and the confidence sequence.
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, Claim};
 use super::combined::{Comparison, apart};
 use super::logspace::log_mean;
 use super::sequence::{self, Ends};
@@ -54,8 +54,8 @@ impl Comparison {
         let worse = worse - offset;
         let evidence = match &mut self.blocks {
             Some(blocks) => Evidence {
-                worse: log_mean(worse, blocks.above_mut().log_e_bet()),
-                better: log_mean(better, blocks.below_mut().log_e_bet()),
+                worse: log_mean(worse, blocks.log_e_bet(Claim::Above)),
+                better: log_mean(better, blocks.log_e_bet(Claim::Below)),
                 either: log_mean(either, apart(blocks, 1.0)),
             },
             None => Evidence {
@@ -137,6 +137,6 @@ impl Comparison {
     /// is more than chance and 0.1: the burst length is too short then.
     pub(super) fn autocorrelation(&self) -> Option<f64> {
         let blocks = self.blocks.as_ref()?;
-        blocks.above().autocorrelation().filter(|it| *it > 0.1)
+        blocks.autocorrelation().filter(|it| *it > 0.1)
     }
 }

@@ -3,8 +3,10 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
 
-use super::blocks::{Blocks, Claim, Claimed, Sums};
+use super::blocks::Blocks;
+use super::claimed::Side;
 use super::logspace::log_phi;
+use super::track::Sums;
 use super::vectors::{LANES, exps, log_means, logs};
 use crate::codec::with_bit_instructions;
 
@@ -28,10 +30,10 @@ impl Blocks {
     }
 }
 
-impl Claimed {
-    /// [`Claimed::log_e`] at four ratios.
-    fn against(&self, ratios: [f64; LANES]) -> [f64; LANES] {
-        if self.count == 0 {
+impl Side<'_> {
+    /// [`Side::log_e`] at four ratios.
+    fn against(self, ratios: [f64; LANES]) -> [f64; LANES] {
+        if self.track.count == 0 {
             return [0.0; LANES];
         }
         let (z, spreads) = with_bit_instructions(
@@ -42,7 +44,7 @@ impl Claimed {
         let mut found = with_bit_instructions(
             #[inline(always)]
             || {
-                let (scales, spreads) = (logs([self.scale; LANES]), logs(spreads));
+                let (scales, spreads) = (logs([self.track.scale; LANES]), logs(spreads));
                 let mut found = logs(phi);
                 for lane in 0..LANES {
                     let share = scales[lane] - spreads[lane];
@@ -53,7 +55,7 @@ impl Claimed {
         );
         for lane in 0..LANES {
             if z[lane] <= FAR_TAIL {
-                let share = self.scale.ln() - spreads[lane].ln();
+                let share = self.track.scale.ln() - spreads[lane].ln();
                 found[lane] = LN_2 + 0.5 * share + 0.5 * z[lane] * z[lane] + log_phi(z[lane]);
             }
         }
@@ -62,17 +64,14 @@ impl Claimed {
 
     /// S/√(V + s²), and V + s².
     #[inline(always)]
-    fn standings(&self, ratios: [f64; LANES]) -> ([f64; LANES], [f64; LANES]) {
-        let Sums { d1, d2, dc, c1, cc } = self.sums;
-        let side = match self.claim {
-            Claim::Above => 1.0,
-            Claim::Below => -1.0,
-        };
+    fn standings(self, ratios: [f64; LANES]) -> ([f64; LANES], [f64; LANES]) {
+        let Sums { d1, d2, dc, c1, cc } = self.track.sums;
+        let side = self.sign();
         let (mut z, mut spreads) = ([0.0; LANES], [0.0; LANES]);
         for lane in 0..LANES {
             let (over, half) = (ratios[lane] - 1.0, 2.0 / (1.0 + ratios[lane]));
             let variance = half * half * (d2 - 2.0 * over * dc + over * over * cc);
-            spreads[lane] = variance.max(0.0) + self.scale;
+            spreads[lane] = variance.max(0.0) + self.track.scale;
             z[lane] = side * half * (d1 - over * c1) / spreads[lane].sqrt();
         }
         (z, spreads)

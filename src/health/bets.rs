@@ -17,6 +17,7 @@
 use std::f64::consts::LN_2;
 
 use super::logspace::log_sum_exp;
+use super::vectors::{LANES, exps};
 
 /// Bettors; λ doubles from one to the next, up to one over the spread that
 /// independent events of the first block would have.
@@ -43,21 +44,51 @@ fn log_weights() -> [f64; BETTORS] {
     std::array::from_fn(|bettor| 0.25 * LN_2 * bettor as f64 - total.ln())
 }
 
+/// A block's difference, on its way to the bettors.
+pub struct Stake<'a> {
+    pub bets: &'a mut Bets,
+    /// Positive where it speaks for the claim.
+    pub difference: f64,
+    /// The highest λ it may be bet on with; see [`highest_stake`].
+    pub highest: f64,
+}
+
 /// The highest λ a block may be bet on with: ∛(1/(3·M)), M a bound on the third
 /// moment of a difference against the claim, from bursts of at most `burst` events
 /// in the arm said to have fewer. `fewer` is that arm's share of the exposure,
 /// `expected` the events it expects. M is burst²·expected times how far
 /// the arms are apart; where that arm is the larger one (or equal) the moment
 /// speaks for neither, or against the bettor, and there is no bound.
+#[inline(always)]
 pub fn highest_stake(burst: f64, expected: f64, fewer: f64) -> f64 {
     let more = 1.0 - fewer;
     let moment = burst * burst * expected * more * (more - fewer);
     if moment > 0.0 {
-        (3.0 * moment).cbrt().recip()
+        inverse_cube_root(3.0 * moment)
     } else {
         f64::INFINITY
     }
 }
+
+/// 1/∛x, x positive, to about the last place.
+#[inline(always)]
+fn inverse_cube_root(x: f64) -> f64 {
+    if !(1e-200..1e200).contains(&x) {
+        return x.cbrt().recip();
+    }
+    // A third of the exponent, with the sign turned, is right to one part in
+    // twenty; every step of Halley's takes the error's cube.
+    let mut y = f64::from_bits(THIRD_OF_ONE - x.to_bits() / 3);
+    for _ in 0..3 {
+        let rest = 1.0 - x * y * y * y;
+        y += y * rest * (1.0 / 3.0 + rest * (2.0 / 9.0));
+    }
+    y
+}
+
+/// 4/3 of the bits of 1, a little less: the errors of both halves of an octave are
+/// then alike.
+const THIRD_OF_ONE: u64 = 0x553e_f0ff_289d_d796;
 
 impl Bets {
     /// Before the first block; `spread` is the standard deviation that
@@ -71,34 +102,63 @@ impl Bets {
         }
     }
 
-    /// Adds a block's difference, positive where it speaks for the claim, bet on
-    /// with a λ of `highest` at the most.
-    pub fn add(&mut self, difference: f64, highest: f64) {
-        let top = self.first * (1 << (BETTORS - 1)) as f64;
-        let least = if highest < top {
-            (-2.0 * (highest * difference).abs()).exp()
-        } else {
-            0.0
-        };
-        let mut next = (-2.0 * (self.first * difference).abs()).exp();
+    /// Bets on a block, for one claim or for both at once.
+    #[inline(always)]
+    pub fn bet<const CLAIMS: usize>(mut stakes: [Stake<'_>; CLAIMS]) {
+        const { assert!(2 * CLAIMS <= LANES) };
+        let mut doubled = [0.0; LANES];
+        for (stake, doubled) in stakes.iter().zip(doubled.as_chunks_mut::<2>().0) {
+            let Stake {
+                bets,
+                difference,
+                highest,
+            } = stake;
+            let highest = highest.min(bets.highest());
+            let lambdas = [bets.first, highest];
+            *doubled = lambdas.map(|lambda| (-2.0 * (lambda * difference).abs()).max(-700.0));
+        }
+        let odds = exps(doubled);
+        for (stake, [next, least]) in stakes.iter_mut().zip(odds.as_chunks::<2>().0) {
+            // Who may bet as high as he likes has no least odds.
+            let bound = stake.highest < stake.bets.highest();
+            let least = if bound { *least } else { 0.0 };
+            stake.bets.settle(*next, least, stake.difference < 0.0);
+        }
+    }
+
+    /// λ of the last bettor.
+    #[inline(always)]
+    fn highest(&self) -> f64 {
+        self.first * (1 << (BETTORS - 1)) as f64
+    }
+
+    /// Every bettor wins or loses, at odds of e^(−2λ|d|); `next` are those of the first.
+    #[inline(always)]
+    fn settle(&mut self, mut next: f64, least: f64, lost: bool) {
         let mut all = [0.0; BETTORS];
         for odds in &mut all {
-            *odds = next.max(least);
+            *odds = next;
             next *= next;
         }
-        let lost = difference < 0.0;
+        let mut far = false;
         for (factor, odds) in self.factors.iter_mut().zip(all) {
+            let odds = odds.max(least);
             // A bettor who loses everything could not come back, nor be shown.
             let against = if lost { odds.max(1e-100) } else { 1.0 };
             *factor *= 2.0 * against / (1.0 + odds);
+            far |= (*factor < 1e-100) | (*factor >= 1e100);
         }
         self.log_e = None;
-        let far = |factor: &f64| !(1e-100..1e100).contains(factor);
-        if self.factors.iter().any(far) {
-            for (log, factor) in self.logs.iter_mut().zip(&mut self.factors) {
-                *log += factor.ln();
-                *factor = 1.0;
-            }
+        if far {
+            self.take_logs();
+        }
+    }
+
+    #[cold]
+    fn take_logs(&mut self) {
+        for (log, factor) in self.logs.iter_mut().zip(&mut self.factors) {
+            *log += factor.ln();
+            *factor = 1.0;
         }
     }
 
@@ -113,16 +173,35 @@ impl Bets {
         })
     }
 
-    /// No smaller than [`Bets::log_e`]: what the richest has.
-    pub fn log_e_at_most(&self) -> f64 {
+    /// Whether log E may be more than this: not where the richest bettor has less,
+    /// and ln x is less than (e + 1)·ln 2 for x = m·2^e, 1 ≤ m < 2.
+    pub fn may_be_over(&self, limit: f64) -> bool {
         let log = self.logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        log + self.factors.iter().copied().fold(0.0, f64::max).ln()
+        let factor = self.factors.iter().copied().fold(0.0, f64::max);
+        let exponent = (factor.to_bits() >> 52) as f64 - 1_022.0;
+        log + exponent * LN_2 > limit && log + factor.ln() > limit
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn add(bets: &mut Bets, difference: f64, highest: f64) {
+        Bets::bet([Stake {
+            bets,
+            difference,
+            highest,
+        }]);
+    }
+
+    /// No smaller than log E.
+    fn at_most(bets: &Bets) -> f64 {
+        let capital = bets.logs.iter().zip(&bets.factors);
+        capital.fold(f64::NEG_INFINITY, |most, (log, factor)| {
+            most.max(log + factor.ln())
+        })
+    }
 
     #[test]
     fn is_the_mean_of_the_products() {
@@ -131,7 +210,7 @@ mod tests {
         let mut plain = [0.0; BETTORS];
         for difference in differences {
             let highest = [0.1, f64::INFINITY][usize::from(difference > 0.0)];
-            bets.add(difference, highest);
+            add(&mut bets, difference, highest);
             for (bettor, log) in plain.iter_mut().enumerate() {
                 let x = difference * (2f64.powi(bettor as i32 - 7) / 4.0).min(highest);
                 *log += x - x.cosh().ln();
@@ -140,7 +219,9 @@ mod tests {
         let weights = log_weights();
         let expected = log_sum_exp(plain.iter().zip(weights).map(|(log, weight)| log + weight));
         assert!((bets.log_e() - expected).abs() < 1e-12);
-        assert!(bets.log_e() <= bets.log_e_at_most());
+        let most = at_most(&bets);
+        assert!(bets.log_e() <= most);
+        assert!(bets.may_be_over(most - 1e-9) && !bets.may_be_over(most + 1e-9));
         let total: f64 = weights.iter().map(|weight| weight.exp()).sum();
         assert!((total - 1.0).abs() < 1e-12);
     }
@@ -150,9 +231,9 @@ mod tests {
         for difference in [1e80, -1e80, 1e-80, 0.0] {
             let mut bets = Bets::new(1e-3);
             for _ in 0..5_000 {
-                bets.add(difference, 1e6);
+                add(&mut bets, difference, 1e6);
             }
-            assert!(bets.log_e().is_finite() && bets.log_e() <= bets.log_e_at_most() + 1e-9);
+            assert!(bets.log_e().is_finite() && bets.log_e() <= at_most(&bets) + 1e-9);
         }
     }
 
@@ -182,5 +263,38 @@ mod tests {
         assert!(mean(care) < 1.01, "{}", mean(care));
         assert_eq!(highest_stake(80.0, expected, 0.5), f64::INFINITY);
         assert_eq!(highest_stake(80.0, expected, 0.95), f64::INFINITY);
+    }
+
+    #[test]
+    fn cube_roots() {
+        let mut x = 1e-300;
+        while x < 1e300 {
+            let (found, expected) = (inverse_cube_root(x), x.cbrt().recip());
+            assert!((found - expected).abs() <= 1e-15 * expected, "{x}: {found}");
+            x *= 1.37;
+        }
+    }
+
+    #[test]
+    fn both_at_once_are_each_alone() {
+        let mut together = [Bets::new(3.0), Bets::new(0.2)];
+        let mut alone = together.clone();
+        for block in 0..400 {
+            let at = f64::from(block);
+            let (differences, highest) = ([at.sin() * 9.0, at.cos()], [0.1 * at, f64::INFINITY]);
+            let [left, right] = &mut together;
+            let stake = |bets, claim: usize| Stake {
+                bets,
+                difference: differences[claim],
+                highest: highest[claim],
+            };
+            Bets::bet([stake(left, 0), stake(right, 1)]);
+            for (claim, bets) in alone.iter_mut().enumerate() {
+                Bets::bet([stake(bets, claim)]);
+            }
+        }
+        for (together, alone) in together.iter_mut().zip(&mut alone) {
+            assert_eq!(together.log_e(), alone.log_e());
+        }
     }
 }

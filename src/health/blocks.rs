@@ -17,32 +17,16 @@
 //! log E = ½·ln(s²/(V + s²)) + S²/(2·(V + s²))   [ + ln 2 + ln Φ(S/√(V + s²)) one-sided ]
 //! ```
 
-use std::f64::consts::LN_2;
-
 use super::Arm;
-use super::bets::{Bets, highest_stake};
-use super::drift::Drift;
+use super::bets::Bets;
+pub use super::claimed::Claim;
+use super::claimed::{Claimed, Side};
 use super::exposures::ahead;
-use super::logspace::log_phi;
+use super::track::Track;
+use crate::codec::with_bit_instructions;
 
-/// A block closes no earlier than at this many expected events of either arm.
-const EXPECTED_EVENTS: f64 = 10.0;
-/// … and of the arm said to have fewer, at this many bursts' worth.
-const EXPECTED_BURSTS: f64 = 2.0;
 /// Minutes of a stratum: exposure and rate may move together from hour to hour.
 pub(super) const STRATUM_MINUTES: u32 = 60;
-/// The scale s² over the variance that independent events of the first block
-/// would have.
-const SCALE: f64 = 20.0;
-
-/// What evidence is gathered for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// r is more than a ratio.
-    Above,
-    /// r is less than a ratio.
-    Below,
-}
 
 /// Minutes on their way into the blocks of both claims.
 #[derive(Clone, Debug)]
@@ -61,65 +45,17 @@ pub struct Blocks {
     pub(super) expected: [f64; 2],
     /// T and C since the last cut: the end of a stratum, or of a block.
     pub(super) open: [Arm; 2],
-    pub(super) claims: [Claimed; 2],
-}
-
-/// The blocks of one claim and what they add up to.
-#[derive(Clone, Debug)]
-pub struct Claimed {
-    pub(super) claim: Claim,
-    burst_minutes: u32,
-    burst_events: f64,
-    /// The first minute at which the open block is as long as a burst.
-    pub(super) due: u32,
-    /// Expected events of T and of C at which the open block may close.
-    wanted: [f64; 2],
-    /// … counted from here.
-    expected_before: [f64; 2],
-    /// What the open stratum held before the last cut.
-    stratum: [Arm; 2],
-    /// The open block, its closed strata.
-    a: f64,
-    c: f64,
-    exposure: [f64; 2],
-    /// s², 0 until the first block closes.
-    pub(super) scale: f64,
-    /// Blocks closed.
-    pub(super) count: u32,
-    pub(super) sums: Sums,
-    drift: Drift,
-    /// The ratio alarms are raised against, and the bets on it.
-    ratio: f64,
-    bets: Bets,
-    /// What the last block leaves to be expected of the next one's difference.
-    left_over: f64,
-    /// T's share of the exposure of the last block.
-    share: Option<f64>,
-}
-
-/// Running sums over blocks, sound where raw sums of squares would cancel:
-/// D1 = Σ(a−c), D2 = Σ(a−c)², DC = Σ(a−c)·c, C1 = Σc, CC = Σc².
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sums {
-    pub d1: f64,
-    pub d2: f64,
-    pub dc: f64,
-    pub c1: f64,
-    pub cc: f64,
-}
-
-/// S and V + s² against one ratio.
-#[derive(Clone, Copy, Debug)]
-struct Standing {
-    sum: f64,
-    spread: f64,
-    scale: f64,
+    claims: [Claimed; 2],
+    /// The blocks of each claim; while both have closed at the same minutes, the
+    /// first are those of both.
+    tracks: [Track; 2],
+    parted: bool,
 }
 
 impl Blocks {
     /// No block yet; alarms of "above" are against `ratio`, of "below" against 1.
     pub fn new(ratio: f64, burst_minutes: u32, burst_events: u32) -> Self {
-        let claimed = |claim, ratio| Claimed::new(claim, ratio, burst_minutes, burst_events);
+        let claimed = |claim, ratio| Claimed::new(claim, ratio, burst_events);
         Blocks {
             started: false,
             next: 0,
@@ -129,6 +65,8 @@ impl Blocks {
             expected: [0.0; 2],
             open: [Arm::default(); 2],
             claims: [claimed(Claim::Above, ratio), claimed(Claim::Below, 1.0)],
+            tracks: [(); 2].map(|()| Track::new(burst_minutes)),
+            parted: false,
         }
     }
 
@@ -145,8 +83,10 @@ impl Blocks {
 
     #[cold]
     fn pass_slowly(&mut self, minute: u32) -> Option<u32> {
-        let ripe = self.claims.iter().filter(|it| it.ripe(self.expected));
-        let look = ripe.map(|it| it.due.max(self.next)).min()?;
+        let ripe = [0, 1].into_iter().filter(|claim| self.ripe(*claim));
+        let look = ripe
+            .map(|claim| self.track(claim).due.max(self.next))
+            .min()?;
         (look < minute && self.close(look)).then_some(look)
     }
 
@@ -173,59 +113,128 @@ impl Blocks {
     pub(super) fn turn_hour(&mut self, minute: u32, hour: u32) {
         if !self.started {
             self.started = true;
-            for claimed in &mut self.claims {
-                claimed.start(minute, [0.0; 2]);
+            for track in &mut self.tracks {
+                track.start(minute, [0.0; 2]);
             }
-            self.due = self.claims[0].due;
+            self.due = self.tracks[0].due;
         }
         self.cut();
-        for claimed in &mut self.claims {
-            claimed.close_stratum();
+        for track in self.tracks_mut() {
+            track.close_stratum();
         }
         self.hour = hour;
     }
 
-    /// Hands what is open to both claims.
+    /// Hands what is open to the blocks.
+    #[inline(always)]
     fn cut(&mut self) {
-        for claimed in &mut self.claims {
-            claimed.stratum[0].add(self.open[0]);
-            claimed.stratum[1].add(self.open[1]);
+        let open = std::mem::take(&mut self.open);
+        for track in self.tracks_mut() {
+            track.add(open);
         }
-        self.open = [Arm::default(); 2];
     }
 
     /// Closes the blocks that are due at `minute`; whether there were any.
     #[inline(never)]
     pub(super) fn close(&mut self, minute: u32) -> bool {
-        let due = |it: &Claimed, expected| minute >= it.due && it.ripe(expected);
-        if !self.claims.iter().any(|it| due(it, self.expected)) {
+        with_bit_instructions(
+            #[inline(always)]
+            || self.close_due(minute),
+        )
+    }
+
+    #[inline(always)]
+    fn close_due(&mut self, minute: u32) -> bool {
+        let due = [0, 1].map(|claim| minute >= self.track(claim).due && self.ripe(claim));
+        if due == [false; 2] {
             return false;
         }
         self.cut();
-        for claimed in &mut self.claims {
-            if due(claimed, self.expected) {
-                claimed.close(minute, self.expected);
-            }
+        if !self.parted && due != [true; 2] {
+            self.tracks[1] = self.tracks[0].clone();
+            self.parted = true;
         }
-        self.due = self.claims[0].due.min(self.claims[1].due);
+        if self.parted {
+            let claims = self.claims.iter_mut().zip(&mut self.tracks);
+            for ((claimed, track), due) in claims.zip(due) {
+                if due {
+                    let closed = track.close(minute, self.expected);
+                    Bets::bet([claimed.stake(&closed)]);
+                }
+            }
+        } else {
+            let closed = self.tracks[0].close(minute, self.expected);
+            Bets::bet(self.claims.each_mut().map(|it| it.stake(&closed)));
+        }
+        self.due = self.track(0).due.min(self.track(1).due);
         self.next = self.next.max(minute + 1);
         true
     }
 
-    /// The blocks of "above".
-    pub fn above(&self) -> &Claimed {
-        &self.claims[0]
+    #[inline(always)]
+    fn track(&self, claim: usize) -> &Track {
+        &self.tracks[if self.parted { claim } else { 0 }]
     }
 
-    /// The blocks of "below".
-    pub fn below(&self) -> &Claimed {
-        &self.claims[1]
+    #[inline(always)]
+    fn tracks_mut(&mut self) -> &mut [Track] {
+        let kept = if self.parted { 2 } else { 1 };
+        &mut self.tracks[..kept]
+    }
+
+    #[inline(always)]
+    fn ripe(&self, claim: usize) -> bool {
+        let [treatment, control] = self.track(claim).in_block(self.expected);
+        let wanted = self.claims[claim].wanted;
+        treatment >= wanted[0] && control >= wanted[1]
+    }
+
+    /// When the open block of each claim may close: the first minute at which it is
+    /// long enough, and what must be expected of T and of C in all, or a hair more.
+    #[inline(always)]
+    pub(super) fn closable(&self) -> [(u32, [f64; 2]); 2] {
+        [0, 1].map(|claim| {
+            let track = self.track(claim);
+            (
+                track.due,
+                track.expected_at_least(self.claims[claim].wanted),
+            )
+        })
+    }
+
+    /// What speaks for "above".
+    pub fn above(&self) -> Side<'_> {
+        self.side(0)
+    }
+
+    /// What speaks for "below".
+    pub fn below(&self) -> Side<'_> {
+        self.side(1)
+    }
+
+    #[inline(always)]
+    fn side(&self, claim: usize) -> Side<'_> {
+        Side {
+            claimed: &self.claims[claim],
+            track: self.track(claim),
+        }
+    }
+
+    /// log E of a claim against the one ratio alarms are raised against, by
+    /// the bets on signs: sharper than [`Side::log_e`], and not to be had of
+    /// any ratio afterwards. 0 before the first block closes.
+    pub fn log_e_bet(&mut self, claim: Claim) -> f64 {
+        let at = usize::from(claim == Claim::Below);
+        if self.track(at).count == 0 {
+            return 0.0;
+        }
+        self.claims[at].bets.log_e()
     }
 
     /// ln of the pooled estimate of r: the mean over both claims, so that the arms
     /// swapped have the same with the other sign.
     pub fn log_estimate(&self) -> Option<f64> {
-        let [above, below] = self.claims.each_ref().map(Claimed::log_estimate);
+        let [above, below] = [0, 1].map(|claim| self.track(claim).log_estimate());
         match above.zip(below) {
             Some((above, below)) => Some(0.5 * (above + below)),
             None => above.or(below),
@@ -235,223 +244,12 @@ impl Blocks {
     /// About how far the ends of a 95 % sequence are from the estimate, in ln r:
     /// the same for the arms swapped, too.
     pub fn width(&self) -> f64 {
-        let [above, below] = self.claims.each_ref().map(Claimed::width);
-        above.min(below)
-    }
-
-    /// The same, to ask for the evidence of bets.
-    pub fn above_mut(&mut self) -> &mut Claimed {
-        &mut self.claims[0]
-    }
-
-    /// The same, to ask for the evidence of bets.
-    pub fn below_mut(&mut self) -> &mut Claimed {
-        &mut self.claims[1]
-    }
-}
-
-impl Claimed {
-    fn new(claim: Claim, ratio: f64, burst_minutes: u32, burst_events: u32) -> Self {
-        let bursts = EXPECTED_EVENTS.max(EXPECTED_BURSTS * f64::from(burst_events));
-        Claimed {
-            claim,
-            burst_minutes: burst_minutes.max(1),
-            burst_events: f64::from(burst_events),
-            due: u32::MAX,
-            wanted: match claim {
-                Claim::Above => [EXPECTED_EVENTS, bursts],
-                Claim::Below => [bursts, EXPECTED_EVENTS],
-            },
-            expected_before: [0.0; 2],
-            stratum: [Arm::default(); 2],
-            a: 0.0,
-            c: 0.0,
-            exposure: [0.0; 2],
-            scale: 0.0,
-            count: 0,
-            sums: Sums::default(),
-            drift: Drift::default(),
-            ratio,
-            bets: Bets::new(1.0),
-            left_over: 0.0,
-            share: None,
-        }
-    }
-
-    fn start(&mut self, minute: u32, expected: [f64; 2]) {
-        self.due = minute.saturating_add(self.burst_minutes - 1);
-        self.expected_before = expected;
-    }
-
-    /// Events each arm expects in the open block.
-    fn in_block(&self, expected: [f64; 2]) -> [f64; 2] {
-        [0, 1].map(|arm| expected[arm] - self.expected_before[arm])
-    }
-
-    fn ripe(&self, expected: [f64; 2]) -> bool {
-        let [treatment, control] = self.in_block(expected);
-        treatment >= self.wanted[0] && control >= self.wanted[1]
-    }
-
-    /// What must be expected of T and of C in all, or a hair more, for the block
-    /// to close.
-    pub(super) fn expected_at_least(&self) -> [f64; 2] {
-        let at_least = |arm: usize| (self.expected_before[arm] + self.wanted[arm]) * (1.0 - 1e-12);
-        [at_least(0), at_least(1)]
-    }
-
-    fn close_stratum(&mut self) {
-        let [t, c] = self.stratum;
-        self.exposure[0] += t.exposure;
-        self.exposure[1] += c.exposure;
-        if t.exposure > 0.0 && c.exposure > 0.0 {
-            let both = t.exposure + c.exposure;
-            self.a += t.events * (c.exposure / both);
-            self.c += c.events * (t.exposure / both);
-        }
-        self.stratum = [Arm::default(); 2];
-    }
-
-    fn close(&mut self, minute: u32, expected: [f64; 2]) {
-        self.close_stratum();
-        if self.count == 0 {
-            let [t, c] = self.exposure;
-            let (t, c) = (t / (t + c), c / (t + c));
-            let [expected_t, expected_c] = self.in_block(expected);
-            let smaller = expected_t.min(expected_c);
-            self.scale = (SCALE * smaller * t * c).max(f64::MIN_POSITIVE);
-            self.bets = Bets::new((smaller * t.max(c)).sqrt());
-        }
-        let (d, c) = (self.a - self.c, self.c);
-        self.sums.d1 += d;
-        self.sums.d2 += d * d;
-        self.sums.dc += d * c;
-        self.sums.c1 += c;
-        self.sums.cc += c * c;
-        self.drift.add(d, self.count as usize);
-        let above = 2.0 * (self.a - self.ratio * self.c) / (1.0 + self.ratio);
-        let new = match self.claim {
-            Claim::Above => above,
-            Claim::Below => -above,
-        } - self.left_over;
-        let [t, c] = self.exposure;
-        let [expected_t, expected_c] = self.in_block(expected);
-        // The share of the block before: this one's, where exposure comes late and
-        // by chance, would make bettors bold just when they win.
-        let now = t / (t + c);
-        let before = self.share.replace(now);
-        let (fewer, expected_fewer) = match self.claim {
-            Claim::Above => (before.map(|it| 1.0 - it), expected_c),
-            Claim::Below => (before, expected_t),
-        };
-        let fewer = fewer.unwrap_or(now.min(1.0 - now));
-        let highest = highest_stake(self.burst_events, expected_fewer, fewer);
-        self.bets.add(new, highest);
-        let burst = f64::from(self.burst_minutes);
-        let minutes = burst + f64::from(minute.saturating_sub(self.due));
-        self.left_over = new * carry(burst, minutes);
-        self.count = self.count.saturating_add(1);
-        (self.a, self.c) = (0.0, 0.0);
-        self.exposure = [0.0; 2];
-        self.start(minute + 1, expected);
-    }
-
-    fn standing(&self, ratio: f64) -> Option<Standing> {
-        if self.count == 0 {
-            return None;
-        }
-        let Sums { d1, d2, dc, c1, cc } = self.sums;
-        let (over, half) = (ratio - 1.0, 2.0 / (1.0 + ratio));
-        let variance = half * half * (d2 - 2.0 * over * dc + over * over * cc);
-        Some(Standing {
-            sum: match self.claim {
-                Claim::Above => half * (d1 - over * c1),
-                Claim::Below => half * (over * c1 - d1),
-            },
-            spread: variance.max(0.0) + self.scale,
-            scale: self.scale,
-        })
-    }
-
-    /// log E of the claim: r above, or below, `ratio` (0 before the first block
-    /// closes).
-    pub fn log_e(&self, ratio: f64) -> f64 {
-        self.standing(ratio).map_or(0.0, Standing::log_e)
-    }
-
-    /// log E of the claim against the one ratio alarms are raised against, by
-    /// the bets on signs: sharper than [`Claimed::log_e`], and not to be had of
-    /// any ratio afterwards.
-    pub fn log_e_bet(&mut self) -> f64 {
-        if self.count == 0 {
-            0.0
-        } else {
-            self.bets.log_e()
-        }
-    }
-
-    /// No smaller than [`Claimed::log_e_bet`].
-    pub fn log_e_bet_at_most(&self) -> f64 {
-        if self.count == 0 {
-            0.0
-        } else {
-            self.bets.log_e_at_most()
-        }
-    }
-
-    /// No smaller than [`Claimed::log_e`], for the price of a division.
-    pub fn log_e_at_most(&self, ratio: f64) -> f64 {
-        self.standing(ratio)
-            .map_or(0.0, |it| LN_2 + it.sum * it.sum / (2.0 * it.spread))
-    }
-
-    /// ln of the pooled estimate Σa/Σc of r over closed blocks (Mantel and Haenszel).
-    fn log_estimate(&self) -> Option<f64> {
-        let Sums { d1, c1, .. } = self.sums;
-        (c1 > 0.0 && d1 + c1 > 0.0).then(|| ((d1 + c1) / c1).ln())
-    }
-
-    /// About how far the ends of a 95 % sequence are from the estimate, in ln r.
-    fn width(&self) -> f64 {
-        let Sums { d1, d2, c1, .. } = self.sums;
-        let both = 0.5 * d1 + c1;
-        if both > 0.0 {
-            2.8 * (d2 + self.scale).sqrt() / both
-        } else {
-            0.02
-        }
+        self.track(0).width().min(self.track(1).width())
     }
 
     /// The highest autocorrelation of the differences at lags 1 to 3, beyond
     /// what chance would leave; none with too few blocks to tell.
     pub fn autocorrelation(&self) -> Option<f64> {
-        let blocks = f64::from(self.count);
-        if self.count < 40 {
-            return None;
-        }
-        let mean = self.sums.d1 / blocks;
-        let spread = self.sums.d2 - mean * self.sums.d1;
-        if spread <= 0.0 {
-            return None;
-        }
-        let highest = self.drift.highest(self.sums.d1, mean, blocks) / spread;
-        let chance = 2.0 / blocks.sqrt();
-        (highest > chance).then_some(highest)
-    }
-}
-
-/// Of a block's difference, the share to be expected of the next one again, were
-/// all of it loops as long as a burst may be: those that run across the boundary
-/// count in both. A loop of L minutes that begins somewhere in a block of B has an
-/// L³/6 of its square in common with the next, of L²·(B − L/3) in its own; the
-/// quotient is L/(6B − 2L), ¼ where blocks are as short as bursts.
-fn carry(burst: f64, minutes: f64) -> f64 {
-    burst / (6.0 * minutes - 2.0 * burst)
-}
-
-impl Standing {
-    fn log_e(self) -> f64 {
-        let z = self.sum / self.spread.sqrt();
-        LN_2 + 0.5 * (self.scale / self.spread).ln() + 0.5 * z * z + log_phi(z)
+        self.track(0).autocorrelation()
     }
 }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use super::Arm;
 use super::answers::Answers;
 pub use super::answers::{Evidence, Ratio};
-use super::blocks::Blocks;
+use super::bins::Tail;
+use super::blocks::{Blocks, Claim};
 use super::exposures::{Exposures, due, smaller_share};
 use super::grid::{Grid, Prior};
 use super::heights::Heights;
@@ -137,6 +138,19 @@ impl Comparison {
         minutes: Range<usize>,
         events: [&[f64]; 2],
     ) {
+        let tail = self.walk_run(exposures, minutes, events);
+        Tail::add_all(&exposures.shares, &mut [tail]);
+    }
+
+    /// [`Comparison::add_run`] up to the last of the minutes that the likelihood
+    /// has yet to be given, before anything is asked: several have theirs
+    /// at once.
+    pub(super) fn walk_run<'e>(
+        &mut self,
+        exposures: &Exposures,
+        minutes: Range<usize>,
+        events: [&'e [f64]; 2],
+    ) -> Tail<'_, 'e> {
         debug_assert!(exposures.start + minutes.start as u32 >= self.next || minutes.is_empty());
         self.pass(exposures.start + minutes.start as u32);
         self.answers = Answers::default();
@@ -159,12 +173,11 @@ impl Comparison {
                 self.look(exposures.start + at as u32 - 1);
             }
         }
-        self.likelihood
-            .add_run(&exposures.shares, gathered..minutes.end, events);
         self.next = self.next.max(exposures.start + minutes.end as u32);
         if let Some(blocks) = &mut self.blocks {
             blocks.before.exposure = exposures.total();
         }
+        self.likelihood.tail(gathered..minutes.end, events)
     }
 
     /// Lets minutes without data go by, up to but not including `minute`.
@@ -191,11 +204,13 @@ impl Comparison {
         let blocks = self.blocks.as_ref().filter(|_| closed);
         let low = blocks.is_none_or(|blocks| {
             let (above, below) = (blocks.above(), blocks.below());
-            let most = match self.settings.watch {
-                Watch::Either => above.log_e_at_most(1.0).max(below.log_e_at_most(1.0)),
-                _ => above.log_e_bet_at_most(),
-            };
-            most <= self.blocks_ceiling
+            match self.settings.watch {
+                Watch::Either => {
+                    let most = above.log_e_at_most(1.0).max(below.log_e_at_most(1.0));
+                    most <= self.blocks_ceiling
+                }
+                _ => !above.claimed.bets.may_be_over(self.blocks_ceiling),
+            }
         });
         !(self.reach.holds() && low)
     }
@@ -210,7 +225,7 @@ impl Comparison {
             .as_mut()
             .map_or(tempered, |blocks| match self.settings.watch {
                 Watch::Either => apart(blocks, 1.0),
-                _ => blocks.above_mut().log_e_bet(),
+                _ => blocks.log_e_bet(Claim::Above),
             });
         let threshold = self.settings.log_threshold;
         if log_mean(tempered, blocks) >= threshold {

@@ -67,10 +67,13 @@ impl Exposures {
         let rows = || treatment.iter().copied().zip(control.iter().copied());
         // Sums first, one after the other; then divisions, many at a time.
         self.sums.clear();
-        for (t, c) in rows() {
-            self.sums.push(self.before);
-            self.before += t + c;
+        self.sums.resize(treatment.len(), 0.0);
+        let mut before = self.before;
+        for (sum, (t, c)) in self.sums.iter_mut().zip(rows()) {
+            *sum = before;
+            before += t + c;
         }
+        self.before = before;
         for (ahead_of, arm) in self.ahead.iter_mut().zip(arms) {
             ahead_of.clear();
             let rows = arm.iter().zip(&self.sums);

@@ -7,8 +7,6 @@
 
 use std::ops::Range;
 
-use super::likelihood::MOMENTS;
-
 /// Octaves of the smaller share that have bins: down to 2⁻⁴⁰.
 const OCTAVES: usize = 40;
 /// Bins an octave.
@@ -41,6 +39,39 @@ impl Place {
         Place((side * SIDE + octave * BINS_AN_OCTAVE + part) as u16)
     }
 
+    /// [`Place::of`] any share, [`NOWHERE`] of 0: without a branch, so that many
+    /// are found at once.
+    #[inline(always)]
+    fn or_nowhere(share: f64, control_smaller: bool) -> Self {
+        let bits = share.to_bits();
+        let octave = 1022_u64.wrapping_sub(bits >> 52);
+        let side = u64::from(control_smaller);
+        let part = bits >> MANTISSA_REST & (BINS_AN_OCTAVE as u64 - 1);
+        let within = side * SIDE as u64 + octave * BINS_AN_OCTAVE as u64 + part;
+        let faint = FAINT as u64 + side;
+        let key = if octave >= OCTAVES as u64 {
+            faint
+        } else {
+            within
+        };
+        Place(if share > 0.0 { key as u16 } else { NOWHERE.0 })
+    }
+
+    /// What a bin takes of a share in it.
+    #[inline(always)]
+    pub fn powers(self, share: f64) -> Powers {
+        match self.slot() {
+            FAINT.. => [share, 0.0, 0.0, 0.0],
+            key => powers(share * INVERSES[key % SIDE] - 1.0),
+        }
+    }
+
+    /// Its number, with a bound that a compiler sees.
+    #[inline(always)]
+    fn slot(self) -> usize {
+        self.key().min(KEYS)
+    }
+
     /// Its number, below 2·[`SIDE`] unless it is faint.
     #[inline]
     pub fn key(self) -> usize {
@@ -68,12 +99,6 @@ impl Place {
         let half = 1_u64 << (MANTISSA_REST - 1);
         f64::from_bits(exponent << 52 | part << MANTISSA_REST | half)
     }
-
-    /// 1/q₀.
-    #[inline]
-    pub fn inverse(self) -> f64 {
-        INVERSES[self.key() % SIDE]
-    }
 }
 
 /// 1/q₀ of the bins of a side: a division a minute less.
@@ -87,98 +112,105 @@ static INVERSES: [f64; SIDE] = {
     all
 };
 
-/// v⁰ … v⁷.
+/// v⁰ … v³, v = q/q₀ − 1; of a faint place the share itself and nothing.
+pub type Powers = [f64; 4];
+
 #[inline(always)]
-pub fn powers(v: f64) -> [f64; MOMENTS] {
+fn powers(v: f64) -> Powers {
     let square = v * v;
-    let cube = v * square;
-    let fourth = square * square;
-    [
-        1.0,
-        v,
-        square,
-        cube,
-        fourth,
-        v * fourth,
-        square * fourth,
-        cube * fourth,
-    ]
+    [1.0, v, square, v * square]
+}
+
+/// v⁴ … v⁷.
+#[inline(always)]
+pub fn high_powers(low: &Powers) -> Powers {
+    let fourth = low[2] * low[2];
+    low.map(|power| power * fourth)
 }
 
 /// The minutes of a run in which both arms have exposure, bin by bin.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shares {
     /// Minutes (counted from the start of the run), ascending within a bin.
     order: Vec<u16>,
-    /// v⁰ … v⁷ of each, v = q/q₀ − 1; the share itself first where it is faint.
-    powers: Vec<[f64; MOMENTS]>,
+    powers: Vec<Powers>,
     /// Each bin, ascending, and where in these its minutes end.
     bins: Vec<(Place, usize)>,
-    /// Scratch: the place of each minute, and how many each place has.
-    places: Vec<(f64, Place)>,
-    counts: Vec<u16>,
+    /// Scratch: the share and place of each minute, and how many each place has,
+    /// all 0 between two runs.
+    shares: Vec<f64>,
+    places: Vec<Place>,
+    counts: Box<[u16; PLACES]>,
 }
 
 /// Of a minute without exposure on both sides.
 const NOWHERE: Place = Place(KEYS as u16);
+const PLACES: usize = KEYS + 1;
+
+impl Default for Shares {
+    /// A run of no minute.
+    fn default() -> Self {
+        Shares {
+            order: Vec::new(),
+            powers: Vec::new(),
+            bins: Vec::new(),
+            shares: Vec::new(),
+            places: Vec::new(),
+            counts: Box::new([0; PLACES]),
+        }
+    }
+}
 
 impl Shares {
     /// Sorts a run of at most 65,535 minutes, given the share of the smaller
     /// arm (0 where there is none) and whether that is C.
     #[inline(always)]
     pub fn sort(&mut self, shares: impl Iterator<Item = (f64, bool)>) {
-        self.counts.clear();
-        self.counts.resize(KEYS + 1, 0);
+        self.shares.clear();
         self.places.clear();
-        self.bins.clear();
         for (share, control_smaller) in shares {
-            let place = if share > 0.0 {
-                Place::of(share, control_smaller)
-            } else {
-                NOWHERE
-            };
-            let count = &mut self.counts[place.key()];
-            if *count == 0 && place != NOWHERE {
-                self.bins.push((place, 0));
+            self.shares.push(share);
+            self.places.push(Place::or_nowhere(share, control_smaller));
+        }
+        self.bins.clear();
+        let counts = &mut *self.counts;
+        for place in &self.places {
+            let count = &mut counts[place.slot()];
+            if *count == 0 {
+                self.bins.push((*place, 0));
             }
             *count += 1;
-            self.places.push((share, place));
         }
+        // Those of nowhere come last.
         self.bins.sort_unstable_by_key(|(place, _)| place.key());
         let mut end = 0;
         for (place, ends) in &mut self.bins {
             // From here on the count is where the next of its minutes goes.
-            let count = std::mem::replace(&mut self.counts[place.key()], end);
+            let count = std::mem::replace(&mut counts[place.slot()], end);
             end += count;
             *ends = usize::from(end);
         }
-        let total = usize::from(end);
         self.order.clear();
-        self.order.resize(total, 0);
+        self.order.resize(self.places.len(), 0);
         self.powers.clear();
-        self.powers.resize(total, [0.0; MOMENTS]);
-        for ((share, place), minute) in self.places.iter().zip(0..) {
-            if *place == NOWHERE {
-                continue;
-            }
-            let next = &mut self.counts[place.key()];
+        self.powers.resize(self.places.len(), [0.0; 4]);
+        for ((share, place), minute) in self.shares.iter().zip(&self.places).zip(0..) {
+            let next = &mut counts[place.slot()];
             let at = usize::from(*next);
             *next += 1;
             self.order[at] = minute;
-            self.powers[at] = if place.is_faint() {
-                [*share, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
-            } else {
-                powers(share * place.inverse() - 1.0)
-            };
+            self.powers[at] = place.powers(*share);
+        }
+        for (place, _) in &self.bins {
+            counts[place.slot()] = 0;
+        }
+        if self.bins.last().is_some_and(|(place, _)| *place == NOWHERE) {
+            self.bins.pop();
         }
     }
 
-    /// Each bin, with those of its minutes that lie in `minutes` and their
-    /// powers.
-    pub fn bins(
-        &self,
-        minutes: Range<usize>,
-    ) -> impl Iterator<Item = (Place, impl Iterator<Item = (usize, &[f64; MOMENTS])>)> {
+    /// Each bin, with those of its minutes that lie in `minutes`, and their powers.
+    pub fn bins(&self, minutes: Range<usize>) -> impl Iterator<Item = (Place, &[u16], &[Powers])> {
         let whole = minutes.start == 0 && minutes.end >= self.places.len();
         let starts = std::iter::once(0).chain(self.bins.iter().map(|(_, end)| *end));
         self.bins
@@ -191,8 +223,7 @@ impl Shares {
                     from = start + order.partition_point(|it| usize::from(*it) < minutes.start);
                     to = start + order.partition_point(|it| usize::from(*it) < minutes.end);
                 }
-                let order = self.order[from..to].iter().map(|it| usize::from(*it));
-                (*place, order.zip(&self.powers[from..to]))
+                (*place, &self.order[from..to], &self.powers[from..to])
             })
     }
 }
@@ -209,7 +240,7 @@ mod tests {
                 let place = Place::of(share, control_smaller);
                 if !place.is_faint() {
                     assert_eq!(Place::of(place.middle(), control_smaller), place);
-                    assert!((share * place.inverse() - 1.0).abs() <= 1.0 / 32.0);
+                    assert!(place.powers(share)[1].abs() <= 1.0 / 32.0);
                 }
                 assert_eq!(place.control_smaller(), control_smaller);
             }
@@ -232,11 +263,12 @@ mod tests {
             shares.sort(given.iter().copied());
             for minutes in [0..1_440, 0..700, 700..701, 701..1_440] {
                 let mut seen = Vec::new();
-                for (place, run) in shares.bins(minutes.clone()) {
+                for (place, run, powers) in shares.bins(minutes.clone()) {
                     let mut last = None;
-                    for (minute, powers) in run {
+                    for (minute, powers) in run.iter().map(|it| usize::from(*it)).zip(powers) {
                         let (share, control_smaller) = given[minute];
                         assert_eq!(Place::of(share, control_smaller), place);
+                        assert_eq!(place.powers(share), *powers);
                         assert!(place.is_faint() || powers[1].abs() <= 1.0 / 32.0);
                         assert!(last.replace(minute) < Some(minute));
                         seen.push(minute);

@@ -118,11 +118,11 @@ impl Blocks {
         } else {
             // Of a claim whose block is not long enough yet nothing is expected.
             let mut at_least = [[f64::INFINITY; 2]; 2];
-            for (claim, at_least) in self.claims.iter().zip(&mut at_least) {
-                if claim.due <= minute {
-                    *at_least = claim.expected_at_least();
+            for ((due, wanted), at_least) in self.closable().into_iter().zip(&mut at_least) {
+                if due <= minute {
+                    *at_least = wanted;
                 } else {
-                    end = end.min(row(claim.due));
+                    end = end.min(row(due));
                 }
             }
             let [above, below] = at_least;

@@ -2,6 +2,7 @@
 
 use super::Arm;
 use super::aside::{Aside, Beside};
+use super::bins::Tail;
 use super::days::{Counted, Days, Keyed, Span};
 use super::exposures::Exposures;
 use super::monitor::Pair;
@@ -105,13 +106,20 @@ impl<'a> Walker<'a> {
                 let arms = group.places.map(|place| days.series(place));
                 group.exposures.set(start, arms, group.guards);
             }
+            let mut tails: Vec<(usize, Tail<'_, '_>)> = Vec::with_capacity(pairs.len());
             for (pair, (group, events)) in pairs.iter_mut().zip(&self.plans) {
                 let [treated, control] = events.map(|place| days.tags(place));
                 let events = Events {
                     arms: events.map(|place| days.series(place)),
                     tags: treated.zip(control).map(<[_; 2]>::from),
                 };
-                pair.add_run(&self.groups[*group].exposures, events);
+                let tail = pair.add_run(&self.groups[*group].exposures, events);
+                tails.push((*group, tail));
+            }
+            for (group, Group { exposures, .. }) in self.groups.iter().enumerate() {
+                let of_group = tails.extract_if(.., |(of, _)| *of == group);
+                let mut all: Vec<Tail<'_, '_>> = of_group.map(|(_, tail)| tail).collect();
+                Tail::add_all(&exposures.shares, &mut all);
             }
             if let (Some(aside), Some(beside)) = (&self.aside, &mut beside) {
                 aside.add_run(start, days, beside);
@@ -128,8 +136,8 @@ impl<'a> Walker<'a> {
 
 impl Pair {
     /// Adds a run of minutes, given the events of T and C in each, swapped where
-    /// the pair is.
-    fn add_run(&mut self, exposures: &Exposures, events: Events<'_>) {
+    /// the pair is; but for those that the likelihood has yet to be given.
+    fn add_run<'e>(&mut self, exposures: &Exposures, events: Events<'e>) -> Tail<'_, 'e> {
         let Events { arms: events, tags } = events;
         let all = 0..events[0].len();
         if let Some(identical) = &mut self.identical {
@@ -149,10 +157,10 @@ impl Pair {
                 }
             }
         }
-        self.test.add_run(exposures, from..all.end, events);
         if let Some(guard) = &mut self.guard {
-            guard.add_run(exposures, all, events);
+            guard.add_run(exposures, all.clone(), events);
         }
+        self.test.walk_run(exposures, from..all.end, events)
     }
 
     /// Lets the minutes before `end` go by.
