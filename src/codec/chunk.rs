@@ -3,8 +3,10 @@
 //! kind than those written here most are left to `pco`, which also judges what
 //! is wrong with metadata.
 //!
-//! The format is `pco`'s, version 4: mode classic, one latent variable of 16 or
-//! 32 bits, no delta, the first difference, or the prediction from six values.
+//! The format is `pco`'s, version 4: mode classic, or multiples of a step and the
+//! same rest (sums of whole hours in units of microseconds); one latent variable that
+//! varies, of 16 or 32 bits; no delta, the first difference, or the prediction from
+//! six values.
 //! Every length is checked before it is used, and no bytes make it panic.
 
 use super::bits;
@@ -14,6 +16,8 @@ use super::cold::PCO_MAJOR;
 pub const BATCH: usize = 256;
 /// The newest minor version whose pages are known here.
 const PCO_MINOR_MAX: u8 = 1;
+/// The mode of numbers that are multiples of a step, and a rest.
+const MULTIPLES: u64 = 1;
 /// Decoders that take turns at the symbols of a batch.
 pub(super) const TURNS: usize = 4;
 /// The largest table that is read here, in bits; `pco` reads larger ones.
@@ -27,6 +31,9 @@ pub(super) const ORDER: usize = 6;
 pub struct Chunk {
     /// Bits of a number: 16 or 32.
     pub(super) number_bits: u32,
+    /// What is read is multiplied by, and what is added then.
+    step: u32,
+    rest: u32,
     pub(super) delta: Delta,
     pub(super) table_log: u32,
     /// A state of the decoder each; beyond the table all are zero.
@@ -121,17 +128,24 @@ impl Chunk {
             return None;
         };
         let mut bits = Bits { bytes, at: 0 };
-        let (mode, variant) = (bits.take(4), bits.take(4));
-        if mode != 0 || !matches!(number_bits, 16 | 32) {
+        let mode = bits.take(4);
+        if mode > MULTIPLES || !matches!(number_bits, 16 | 32) {
             return None;
         }
-        let delta = match variant {
+        let step = match mode {
+            MULTIPLES => bits.take(number_bits) as u32,
+            _ => 1,
+        };
+        if step == 0 {
+            return None;
+        }
+        let delta = match bits.take(4) {
             0 => Delta::None,
-            // Order 1, and a bit for a second variable, of which there is none.
-            1 if bits.take(3) == 1 => {
-                bits.take(1);
-                Delta::First
-            }
+            // Order 1, and a bit for the second variable, where there is one.
+            1 if bits.take(3) == 1 => match (bits.take(1), mode) {
+                (1, MULTIPLES) => return None,
+                _ => Delta::First,
+            },
             3 => Delta::Predicted(Prediction::parse(&mut bits, number_bits)?),
             _ => return None,
         };
@@ -152,16 +166,44 @@ impl Chunk {
         }
         let total: usize = list.iter().map(|bin| bin.0).sum();
         let narrow = list.iter().all(|bin| u32::from(bin.2) <= number_bits);
+        let rest = match mode {
+            MULTIPLES => constant(&mut bits, number_bits, offset_bits_bits)?,
+            _ => 0,
+        };
         if !bits.align() || bits.at != bytes.len() * 8 || total != table_bits || !narrow {
             return None;
         }
         Some(Chunk {
             number_bits,
+            step,
+            rest,
             delta,
             table_log,
             table: table(&list, table_log),
         })
     }
+}
+
+impl Chunk {
+    /// Makes of what was read what was written: multiples of the step, and the rest.
+    #[inline(always)]
+    pub(super) fn scale<const BITS: u32>(&self, numbers: &mut [u32]) {
+        let (step, rest) = (self.step, self.rest);
+        if (step, rest) == (1, 0) {
+            return;
+        }
+        for number in numbers {
+            *number = truncated::<BITS>(number.wrapping_mul(step).wrapping_add(rest));
+        }
+    }
+}
+
+/// The value of a variable that does not vary: a table of one bin, without offsets.
+fn constant(bits: &mut Bits<'_>, number_bits: u32, offset_bits_bits: u32) -> Option<u32> {
+    let (table_log, bins) = (bits.take(4), bits.take(15));
+    let lower = bits.take(number_bits) as u32;
+    let offset_bits = bits.take(offset_bits_bits);
+    ((table_log, bins, offset_bits) == (0, 1, 0)).then_some(lower)
 }
 
 /// The lowest bits, as many as the lowest six bits of `count` say.

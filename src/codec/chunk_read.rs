@@ -92,6 +92,7 @@ impl Chunk {
             }
         }
         let whole = rest.len() == reading.body;
+        self.scale::<BITS>(out);
         let ends = !whole || reading.ends();
         (ends && reading.bits.at <= bytes.len() * 8).then_some(())
     }

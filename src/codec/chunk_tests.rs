@@ -29,6 +29,8 @@ fn values(kind: u8, count: usize, seed: u64, bits: u32) -> Vec<u32> {
                 level
             }
             3 => (index as u32 * 13 + random() % 5) & mask,
+            4 => 40 * (random() % 700),
+            5 => 50_000 * (600 + random() % 300) & mask,
             _ => random() & mask,
         })
         .collect()
@@ -128,7 +130,7 @@ proptest! {
 
     #[test]
     fn reads_what_pco_reads(
-        kind in 0..5_u8,
+        kind in 0..7_u8,
         counts in proptest::collection::vec(64..=CELLS_MAX, 1..5),
         seed: u64,
         delta in 0..3_u8,
@@ -165,4 +167,14 @@ fn what_is_written_most_is_read_here() {
             assert!(Chunk::parse(&block.meta[..cut], 16).is_none());
         }
     }
+}
+
+/// Sums of whole or half hours, in units of microseconds, are multiples.
+#[test]
+fn multiples_are_read_here() {
+    let all = values(5, 3_000, 9, 32);
+    let counts = [1_440, 1_440, 120];
+    let block = compress_with::<u32>(&[], &all, &counts, DeltaSpec::NoOp).unwrap();
+    assert!(Chunk::parse(&block.meta, 32).is_some());
+    check::<u32>(&all, &counts, DeltaSpec::NoOp, 32, (7, 1));
 }

@@ -68,6 +68,7 @@ impl Chunk {
             }
             Delta::Predicted(prediction) => prediction.undo::<BITS>(rows),
         }
+        self.scale::<BITS>(rows.as_flattened_mut());
         Some(())
     }
 

@@ -5,7 +5,7 @@ use super::monitor::{Monitor, Pair, Total};
 use super::report::{BranchReport, MetricReport, Report};
 use super::verdict::{self, CheckVerdict, Findings, Verdict};
 use super::{ebh, guard, rates, silence};
-use crate::model::{Decimal, Minute, Role};
+use crate::model::{Decimal, Minute, Name, Role};
 
 /// What one pair says at this look.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,18 @@ pub(super) struct Look {
     pub better: bool,
 }
 
+/// What every metric's report needs.
+struct Looked<'a> {
+    looks: &'a [Look],
+    /// Branch by branch, metric by metric, which pair it is.
+    pairs: Vec<Option<usize>>,
+    /// Of each metric the one it is a rate of.
+    exposures: Vec<Option<usize>>,
+    invalid: bool,
+    /// The minute at which decision metrics open.
+    opens: Option<Minute>,
+}
+
 impl Monitor {
     /// The report of all minutes seen.
     pub fn report(&mut self) -> Report {
@@ -24,16 +36,22 @@ impl Monitor {
         let checks = self.checks(&looks);
         let invalid =
             [checks.sample_ratio.verdict, checks.null.verdict].contains(&CheckVerdict::Invalid);
-        let opens = guard::opens_at(&self.release, self.first);
+        let looked = Looked {
+            looks: &looks,
+            pairs: self.places_of_pairs(),
+            exposures: self.exposures(),
+            invalid,
+            opens: guard::opens_at(&self.release, self.first),
+        };
         let mut branches: Vec<BranchReport> = (0..self.branches.len())
             .map(|branch| {
                 let metrics: Vec<MetricReport> = (0..self.metrics.len())
                     .filter(|metric| self.metrics[*metric].role() != Role::Exposure)
-                    .map(|metric| self.metric_report(branch, metric, &looks, invalid, opens))
+                    .map(|metric| self.metric_report(branch, metric, &looked))
                     .collect();
                 let judged = metrics.iter().filter(|it| counts(it));
                 BranchReport {
-                    branch: self.branches[branch].name.to_string(),
+                    branch: self.branches[branch].name.as_str().to_owned(),
                     verdict: verdict::together(judged.map(|it| it.verdict)),
                     metrics,
                 }
@@ -50,9 +68,11 @@ impl Monitor {
             branches[control].verdict = whole;
         }
         Report {
-            release: self.release.name.to_string(),
+            release: self.release.name.as_str().to_owned(),
             as_of: Minute::clamped(u64::from(self.as_of)),
-            control: self.control.map(|it| self.branches[it].name.to_string()),
+            control: self
+                .control
+                .map(|it| self.branches[it].name.as_str().to_owned()),
             alpha: self.options.alpha,
             margin: self.options.margin,
             verdict: whole,
@@ -60,6 +80,21 @@ impl Monitor {
             checks,
             history: self.history_report(),
         }
+    }
+
+    fn places_of_pairs(&self) -> Vec<Option<usize>> {
+        let metrics = self.metrics.len();
+        let mut places = vec![None; self.branches.len() * metrics];
+        for (at, pair) in self.pairs.iter().enumerate() {
+            places[pair.branch * metrics + pair.metric] = Some(at);
+        }
+        places
+    }
+
+    fn exposures(&self) -> Vec<Option<usize>> {
+        let of = |per: &Name| self.metric(per);
+        let metrics = self.metrics.iter();
+        metrics.map(|it| it.per.as_ref().and_then(of)).collect()
     }
 
     /// Every pair at this look, with e-BH over the vital ones.
@@ -96,14 +131,8 @@ impl Monitor {
         looks
     }
 
-    fn metric_report(
-        &self,
-        branch: usize,
-        metric: usize,
-        looks: &[Look],
-        invalid: bool,
-        opens: Option<Minute>,
-    ) -> MetricReport {
+    fn metric_report(&self, branch: usize, metric: usize, looked: &Looked<'_>) -> MetricReport {
+        let Looked { invalid, opens, .. } = *looked;
         let definition = &self.metrics[metric];
         let mut report = MetricReport::empty(&definition.name, definition.role());
         let held = definition.role() == Role::Decision
@@ -112,10 +141,8 @@ impl Monitor {
         if definition.role() == Role::Decision {
             report.opens_at = opens;
         }
-        let pairs = self.pairs.iter().zip(looks);
-        let found = pairs
-            .clone()
-            .find(|(pair, _)| pair.branch == branch && pair.metric == metric);
+        let found = looked.pairs[branch * self.metrics.len() + metric];
+        let found = found.map(|at| (&self.pairs[at], &looked.looks[at]));
         if held {
             report.verdict = if invalid {
                 Verdict::Invalid
@@ -132,7 +159,7 @@ impl Monitor {
             return report;
         }
         let own = self.branches[branch].totals[metric];
-        let exposure = definition.per.as_ref().and_then(|per| self.metric(per));
+        let exposure = looked.exposures[metric];
         report.events = self.amount(branch, metric);
         report.exposure = exposure.and_then(|it| self.amount(branch, it));
         report.rate = rate_of(report.events, report.exposure);

@@ -107,22 +107,24 @@ impl Bets {
     pub fn bet<const CLAIMS: usize>(mut stakes: [Stake<'_>; CLAIMS]) {
         const { assert!(2 * CLAIMS <= LANES) };
         let mut doubled = [0.0; LANES];
-        for (stake, doubled) in stakes.iter().zip(doubled.as_chunks_mut::<2>().0) {
-            let Stake {
-                bets,
-                difference,
-                highest,
-            } = stake;
-            let highest = highest.min(bets.highest());
-            let lambdas = [bets.first, highest];
-            *doubled = lambdas.map(|lambda| (-2.0 * (lambda * difference).abs()).max(-700.0));
+        let mut bound = [false; CLAIMS];
+        for (claim, stake) in stakes.iter().enumerate() {
+            let (first, top) = (stake.bets.first, stake.bets.highest());
+            let size = -2.0 * stake.difference.abs();
+            // Who may bet as high as he likes has no least odds.
+            bound[claim] = stake.highest < top;
+            doubled[2 * claim] = (first * size).max(-700.0);
+            doubled[2 * claim + 1] = (stake.highest.min(top) * size).max(-700.0);
         }
         let odds = exps(doubled);
-        for (stake, [next, least]) in stakes.iter_mut().zip(odds.as_chunks::<2>().0) {
-            // Who may bet as high as he likes has no least odds.
-            let bound = stake.highest < stake.bets.highest();
-            let least = if bound { *least } else { 0.0 };
-            stake.bets.settle(*next, least, stake.difference < 0.0);
+        for (claim, stake) in stakes.iter_mut().enumerate() {
+            let least = if bound[claim] {
+                odds[2 * claim + 1]
+            } else {
+                0.0
+            };
+            let lost = stake.difference < 0.0;
+            stake.bets.settle(odds[2 * claim], least, lost);
         }
     }
 

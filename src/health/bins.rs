@@ -83,27 +83,30 @@ pub struct Tail<'a, 'e> {
 }
 
 impl Tail<'_, '_> {
-    /// Adds them, of one run all. Four that have the same minutes are added at
-    /// once: what depends on exposure alone is loaded for all of these together.
+    /// Adds them, of one run all. Three that have the same minutes are added at
+    /// once, which is what fits into registers: what depends on exposure alone is
+    /// loaded for all of these together.
     pub fn add_all(shares: &Shares, tails: &mut [Tail<'_, '_>]) {
         for same in tails.chunk_by_mut(|left, right| left.minutes == right.minutes) {
-            let (fours, rest) = same.as_chunks_mut::<4>();
-            for four in fours {
-                Tail::add_together(shares, four);
+            let (threes, rest) = same.as_chunks_mut::<3>();
+            for three in threes {
+                Tail::add_together(shares, three.each_mut());
             }
-            for one in rest.as_chunks_mut::<1>().0 {
-                Tail::add_together(shares, one);
+            match rest {
+                [left, right] => Tail::add_together(shares, [left, right]),
+                [one] => Tail::add_together(shares, [one]),
+                _ => {}
             }
         }
     }
 
-    fn add_together<const N: usize>(shares: &Shares, tails: &mut [Tail<'_, '_>; N]) {
+    fn add_together<const N: usize>(shares: &Shares, tails: [&mut Tail<'_, '_>; N]) {
         with_bit_instructions(
             #[inline(always)]
             || {
                 let minutes = tails[0].minutes.clone();
                 let events = tails.each_ref().map(|tail| tail.events);
-                let mut bins = tails.each_mut().map(|tail| &mut *tail.bins);
+                let mut bins = tails.map(|tail| &mut *tail.bins);
                 for (place, minutes, powers) in shares.bins(minutes) {
                     add_bin(&mut bins, place, minutes, powers, events);
                 }
@@ -135,12 +138,7 @@ fn add_bin<const N: usize>(
         *sums = known.map_or(*sums, |bin| bins.all[bin].sums);
     }
     let before = sums;
-    for (at, low) in minutes.iter().map(|it| usize::from(*it)).zip(powers) {
-        let high = high_powers(low);
-        for (sums, [treated, control]) in sums.iter_mut().zip(events) {
-            sums.add([low, &high], treated[at], control[at]);
-        }
-    }
+    let sums = gather(sums, minutes, powers, events);
     for (bins, (known, (sums, before))) in bins
         .iter_mut()
         .zip(known.into_iter().zip(sums.into_iter().zip(before)))
@@ -156,6 +154,26 @@ fn add_bin<const N: usize>(
             _ => {}
         }
     }
+}
+
+/// Adds minutes to the sums of one bin. All are within the run; were that checked by
+/// a panic, every sum would be kept in memory for it.
+#[inline(always)]
+fn gather<const N: usize>(
+    mut sums: [Sums; N],
+    minutes: &[u16],
+    powers: &[Powers],
+    events: [[&[f64]; 2]; N],
+) -> [Sums; N] {
+    for (at, low) in minutes.iter().map(|it| usize::from(*it)).zip(powers) {
+        let high = high_powers(low);
+        for lane in 0..N {
+            let [treated, control] = events[lane];
+            let event = |arm: &[f64]| arm.get(at).copied().unwrap_or(0.0);
+            sums[lane].add([low, &high], event(treated), event(control));
+        }
+    }
+    sums
 }
 
 impl Bins {

@@ -145,30 +145,39 @@ impl Blocks {
 
     #[inline(always)]
     fn close_due(&mut self, minute: u32) -> bool {
-        let due = [0, 1].map(|claim| minute >= self.track(claim).due && self.ripe(claim));
-        if due == [false; 2] {
+        let above = minute >= self.track(0).due && self.ripe(0);
+        let below = minute >= self.track(1).due && self.ripe(1);
+        if !(above || below) {
             return false;
         }
         self.cut();
-        if !self.parted && due != [true; 2] {
-            self.tracks[1] = self.tracks[0].clone();
-            self.parted = true;
-        }
-        if self.parted {
-            let claims = self.claims.iter_mut().zip(&mut self.tracks);
-            for ((claimed, track), due) in claims.zip(due) {
-                if due {
-                    let closed = track.close(minute, self.expected);
-                    Bets::bet([claimed.stake(&closed)]);
-                }
-            }
-        } else {
+        if !self.parted && above && below {
             let closed = self.tracks[0].close(minute, self.expected);
-            Bets::bet(self.claims.each_mut().map(|it| it.stake(&closed)));
+            let [above, below] = &mut self.claims;
+            Bets::bet([above.stake(&closed), below.stake(&closed)]);
+        } else {
+            self.close_apart(minute, [above, below]);
         }
         self.due = self.track(0).due.min(self.track(1).due);
         self.next = self.next.max(minute + 1);
         true
+    }
+
+    /// Closes the blocks of those claims that are due, not both at once or not
+    /// for the first time.
+    #[inline(never)]
+    fn close_apart(&mut self, minute: u32, due: [bool; 2]) {
+        if !self.parted {
+            self.tracks[1] = self.tracks[0].clone();
+            self.parted = true;
+        }
+        let claims = self.claims.iter_mut().zip(&mut self.tracks);
+        for ((claimed, track), due) in claims.zip(due) {
+            if due {
+                let closed = track.close(minute, self.expected);
+                Bets::bet([claimed.stake(&closed)]);
+            }
+        }
     }
 
     #[inline(always)]

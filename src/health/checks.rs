@@ -37,7 +37,7 @@ impl Monitor {
             first_alarm: minute(first_alarm),
             branches: (self.branches.iter().enumerate())
                 .map(|(index, branch)| EnrolmentReport {
-                    branch: branch.name.to_string(),
+                    branch: branch.name.as_str().to_owned(),
                     planned: branch.share,
                     enrolled: enrolled[index],
                     share: (total > 0.0).then(|| count(index) / total),
@@ -70,8 +70,8 @@ impl Monitor {
     fn signal(&self, signal: &'static str, branch: usize, metric: Option<usize>) -> Signal {
         Signal {
             signal,
-            branch: self.branches[branch].name.to_string(),
-            metric: metric.map(|it| self.metrics[it].name.to_string()),
+            branch: self.branches[branch].name.as_str().to_owned(),
+            metric: metric.map(|it| self.metrics[it].name.as_str().to_owned()),
             verdict: CheckVerdict::Inconclusive,
             log_e: None,
             first_alarm: None,
@@ -144,7 +144,9 @@ impl Monitor {
             };
             let others: f64 = (0..self.branches.len()).map(enrolled).sum();
             if let (Some(share), true) = (planned, others > 0.0) {
-                signal.metric = self.enrolment.map(|it| self.metrics[it].name.to_string());
+                signal.metric = self
+                    .enrolment
+                    .map(|it| self.metrics[it].name.as_str().to_owned());
                 let log_chance = log_chance_of_none(share, others);
                 (signal.verdict, signal.note) = if enrolled(branch) > 0.0 {
                     (CheckVerdict::Healthy, "it has enrolments".into())

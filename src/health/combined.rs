@@ -15,7 +15,7 @@ use super::answers::Answers;
 pub use super::answers::{Evidence, Ratio};
 use super::bins::Tail;
 use super::blocks::{Blocks, Claim};
-use super::exposures::{Exposures, due, smaller_share};
+use super::exposures::{Exposures, due};
 use super::grid::{Grid, Prior};
 use super::heights::Heights;
 use super::likelihood::Likelihood;
@@ -23,6 +23,7 @@ use super::logspace::{log_mean, log_sum_exp};
 use super::root::Root;
 use super::sequence::Ends;
 pub use super::settings::{Settings, Watch};
+use super::shares::smaller_share;
 use super::stride::{Reach, Rows};
 
 /// Arm T against arm C.

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::shares::Shares;
+use super::shares::{Shares, sized};
 use crate::codec::with_bit_instructions;
 
 /// A run of minutes of two arms, T and C.
@@ -64,32 +64,34 @@ impl Exposures {
             own.extend_from_slice(new);
         }
         let [treatment, control] = arms;
-        let rows = || treatment.iter().copied().zip(control.iter().copied());
+        let length = treatment.len();
+        let control = &control[..length];
         // Sums first, one after the other; then divisions, many at a time.
-        self.sums.clear();
-        self.sums.resize(treatment.len(), 0.0);
+        let sums = sized(&mut self.sums, length);
         let mut before = self.before;
-        for (sum, (t, c)) in self.sums.iter_mut().zip(rows()) {
-            *sum = before;
-            before += t + c;
+        for at in 0..length {
+            sums[at] = before;
+            before += treatment[at] + control[at];
         }
         self.before = before;
-        for (ahead_of, arm) in self.ahead.iter_mut().zip(arms) {
-            ahead_of.clear();
-            let rows = arm.iter().zip(&self.sums);
-            ahead_of.extend(rows.map(|(exposure, before)| ahead(*exposure, *before)));
+        let [ahead_t, ahead_c] = self.ahead.each_mut().map(|it| sized(it, length));
+        for at in 0..length {
+            ahead_t[at] = ahead(treatment[at], sums[at]);
+            ahead_c[at] = ahead(control[at], sums[at]);
         }
-        self.both.clear();
-        let both = rows().map(|(t, c)| f64::from(u8::from(t > 0.0 && c > 0.0)));
-        self.both.extend(both);
-        self.due.clear();
-        self.due.extend(rows().map(|(t, c)| due(t, c, 1.0)));
+        let (both, dues) = (sized(&mut self.both, length), sized(&mut self.due, length));
+        for at in 0..length {
+            let (t, c) = (treatment[at], control[at]);
+            both[at] = f64::from(u8::from(t > 0.0 && c > 0.0));
+            dues[at] = due(t, c, 1.0);
+        }
         self.guarded.clear();
         if guards {
             let margin = self.margin;
-            self.guarded.extend(rows().map(|(t, c)| due(t, c, margin)));
+            let rows = treatment.iter().zip(control);
+            self.guarded.extend(rows.map(|(t, c)| due(*t, *c, margin)));
         }
-        self.shares.sort(rows().map(|(t, c)| smaller_share(t, c)));
+        self.shares.sort(treatment, control);
     }
 
     /// Exposure of both arms in all minutes up to the end of the run.
@@ -135,17 +137,4 @@ pub fn due(treatment: f64, control: f64, margin: f64) -> f64 {
         let weighted = margin * treatment;
         weighted / (weighted + control)
     }
-}
-
-/// The smaller arm's share of exposure, 0 where it has none, and whether that
-/// is C.
-#[inline(always)]
-pub fn smaller_share(treatment: f64, control: f64) -> (f64, bool) {
-    let smaller = treatment.min(control);
-    if smaller <= 0.0 {
-        return (0.0, false);
-    }
-    // Rounding may put equal arms a hair above one half.
-    let share = (smaller * (1.0 / (treatment + control))).min(0.5);
-    (share, control < treatment)
 }

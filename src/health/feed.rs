@@ -218,6 +218,25 @@ impl Monitor {
         }
     }
 
+    /// A cell's branch and metric, found soonest where they are the `next`.
+    fn find(&self, cell: &Cell<'_>, next: (usize, usize)) -> Option<(usize, usize)> {
+        let branch = self.branches.get(next.0);
+        let same_branch = branch.is_some_and(|it| it.name.as_str() == cell.branch);
+        let metric = self.metrics.get(next.1);
+        let same_metric = metric.is_some_and(|it| it.name.as_str() == cell.metric);
+        let branch = if same_branch {
+            Some(next.0)
+        } else {
+            self.branch(cell.branch)
+        };
+        let metric = if same_metric {
+            Some(next.1)
+        } else {
+            self.metric(cell.metric)
+        };
+        branch.zip(metric)
+    }
+
     /// Lets the minutes up to `end` go by.
     fn pass(&mut self, end: u32) {
         for pair in &mut self.pairs {
@@ -244,11 +263,13 @@ impl Monitor {
         }
         self.minute.fill(0);
         let whole = self.whole_until.is_some_and(|whole| minute < whole);
+        // Cells mostly come branch by branch, metric by metric.
+        let mut next = (0, 0);
         for cell in cells {
-            let (Some(branch), Some(metric)) = (self.branch(cell.branch), self.metric(cell.metric))
-            else {
+            let Some((branch, metric)) = self.find(cell, next) else {
                 continue;
             };
+            next = (branch, metric + 1);
             let total = &mut self.branches[branch].totals[metric];
             total.units = total.units.saturating_add(cell.units);
             if whole {

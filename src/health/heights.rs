@@ -34,21 +34,22 @@ impl Heights {
     #[inline(always)]
     fn set_pieces(&mut self, grid: &Grid, scores: &[f64], inverse: f64) {
         self.highest.clear();
-        self.factors.clear();
+        self.factors.resize(scores.len(), 0.0);
         for piece in &grid.pieces {
             let scores = &scores[piece.clone()];
             let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             self.highest.push(highest * inverse);
-            for scores in scores.chunks(LANES) {
+            let factors = self.factors[piece.clone()].chunks_mut(LANES);
+            for (scores, sinks) in scores.chunks(LANES).zip(factors) {
                 let mut below = [0.0; LANES];
                 for (below, score) in below.iter_mut().zip(scores) {
                     *below = (score - highest) * inverse;
                 }
-                let mut factors = exps(below.map(|below| below.max(NOTHING)));
-                for (factor, below) in factors.iter_mut().zip(below) {
-                    *factor = if below > NOTHING { *factor } else { 0.0 };
+                let factors = exps(below.map(|below| below.max(NOTHING)));
+                for (sink, (factor, below)) in sinks.iter_mut().zip(factors.into_iter().zip(below))
+                {
+                    *sink = if below > NOTHING { factor } else { 0.0 };
                 }
-                self.factors.extend_from_slice(&factors[..scores.len()]);
             }
         }
     }

@@ -21,7 +21,7 @@ const FAINT: usize = 2 * SIDE;
 const KEYS: usize = FAINT + 2;
 
 /// A bin, as a number: side, octave and part of the octave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place(u16);
 
 impl Place {
@@ -112,6 +112,24 @@ static INVERSES: [f64; SIDE] = {
     all
 };
 
+/// The smaller arm's share of exposure, 0 where it has none, and whether that
+/// is C.
+#[inline(always)]
+pub fn smaller_share(treatment: f64, control: f64) -> (f64, bool) {
+    let smaller = treatment.min(control);
+    // Rounding may put equal arms a hair above one half.
+    let share = (smaller * (1.0 / (treatment + control))).min(0.5);
+    let some = smaller > 0.0;
+    (if some { share } else { 0.0 }, some && control < treatment)
+}
+
+/// A buffer of so many.
+#[inline(always)]
+pub(super) fn sized<T: Clone + Default>(buffer: &mut Vec<T>, length: usize) -> &mut [T] {
+    buffer.resize(length, T::default());
+    &mut buffer[..length]
+}
+
 /// v⁰ … v³, v = q/q₀ − 1; of a faint place the share itself and nothing.
 pub type Powers = [f64; 4];
 
@@ -162,19 +180,21 @@ impl Default for Shares {
 }
 
 impl Shares {
-    /// Sorts a run of at most 65,535 minutes, given the share of the smaller
-    /// arm (0 where there is none) and whether that is C.
+    /// Sorts a run of at most 65,535 minutes, given the exposures of T and of C.
     #[inline(always)]
-    pub fn sort(&mut self, shares: impl Iterator<Item = (f64, bool)>) {
-        self.shares.clear();
-        self.places.clear();
-        for (share, control_smaller) in shares {
-            self.shares.push(share);
-            self.places.push(Place::or_nowhere(share, control_smaller));
+    pub fn sort(&mut self, treatment: &[f64], control: &[f64]) {
+        let length = treatment.len();
+        let control = &control[..length];
+        let shares = sized(&mut self.shares, length);
+        let places = sized(&mut self.places, length);
+        for at in 0..length {
+            let (share, control_smaller) = smaller_share(treatment[at], control[at]);
+            shares[at] = share;
+            places[at] = Place::or_nowhere(share, control_smaller);
         }
         self.bins.clear();
         let counts = &mut *self.counts;
-        for place in &self.places {
+        for place in &*places {
             let count = &mut counts[place.slot()];
             if *count == 0 {
                 self.bins.push((*place, 0));
@@ -190,16 +210,16 @@ impl Shares {
             end += count;
             *ends = usize::from(end);
         }
-        self.order.clear();
-        self.order.resize(self.places.len(), 0);
-        self.powers.clear();
-        self.powers.resize(self.places.len(), [0.0; 4]);
-        for ((share, place), minute) in self.shares.iter().zip(&self.places).zip(0..) {
+        let (order, powers) = (
+            sized(&mut self.order, length),
+            sized(&mut self.powers, length),
+        );
+        for ((share, place), minute) in shares.iter().zip(&*places).zip(0..) {
             let next = &mut counts[place.slot()];
             let at = usize::from(*next);
             *next += 1;
-            self.order[at] = minute;
-            self.powers[at] = place.powers(*share);
+            order[at] = minute;
+            powers[at] = place.powers(*share);
         }
         for (place, _) in &self.bins {
             counts[place.slot()] = 0;
@@ -251,22 +271,27 @@ mod tests {
 
     #[test]
     fn every_minute_is_in_one_bin_and_in_order() {
-        let given: Vec<(f64, bool)> = (0..1_440_u32)
-            .map(|minute| match minute % 7 {
-                0 => (0.0, false),
-                1 => (1e-14, minute % 2 == 0),
-                _ => (f64::from(minute % 91 + 1) / 200.0, minute % 3 == 0),
-            })
-            .collect();
+        let arms = |minute: u32| match minute % 7 {
+            0 => [0.0, f64::from(minute % 2)],
+            1 if minute % 2 == 0 => [1.0, 1e-14],
+            1 => [1e-14, 1.0],
+            _ => {
+                let share = f64::from(minute % 91 + 1) / 200.0;
+                [share, 1.0 - share]
+            }
+        };
+        let (treatment, control): (Vec<f64>, Vec<f64>) =
+            (0..1_440).map(arms).map(<(f64, f64)>::from).unzip();
         let mut shares = Shares::default();
         for _ in 0..2 {
-            shares.sort(given.iter().copied());
+            shares.sort(&treatment, &control);
             for minutes in [0..1_440, 0..700, 700..701, 701..1_440] {
                 let mut seen = Vec::new();
                 for (place, run, powers) in shares.bins(minutes.clone()) {
                     let mut last = None;
                     for (minute, powers) in run.iter().map(|it| usize::from(*it)).zip(powers) {
-                        let (share, control_smaller) = given[minute];
+                        let (share, control_smaller) =
+                            smaller_share(treatment[minute], control[minute]);
                         assert_eq!(Place::of(share, control_smaller), place);
                         assert_eq!(place.powers(share), *powers);
                         assert!(place.is_faint() || powers[1].abs() <= 1.0 / 32.0);

@@ -97,14 +97,17 @@ impl Track {
     /// Events each arm expects in the open block.
     #[inline(always)]
     pub fn in_block(&self, expected: [f64; 2]) -> [f64; 2] {
-        [0, 1].map(|arm| expected[arm] - self.expected_before[arm])
+        let [t, c] = self.expected_before;
+        [expected[0] - t, expected[1] - c]
     }
 
     /// What must be expected of T and of C in all, or a hair more, for as much to be
     /// expected in the block as is wanted.
     #[inline(always)]
     pub fn expected_at_least(&self, wanted: [f64; 2]) -> [f64; 2] {
-        [0, 1].map(|arm| (self.expected_before[arm] + wanted[arm]) * (1.0 - 1e-12))
+        let [t, c] = self.expected_before;
+        let hair = 1.0 - 1e-12;
+        [(t + wanted[0]) * hair, (c + wanted[1]) * hair]
     }
 
     /// Ends the open stratum.

@@ -78,7 +78,13 @@ impl Decimal {
     /// The nearest `f64`.
     #[must_use]
     pub fn to_f64(self) -> f64 {
-        self.units as f64 / POWERS[usize::from(self.decimals.min(DECIMALS_MAX))] as f64
+        let power = POWERS[usize::from(self.decimals.min(DECIMALS_MAX))] as i64;
+        // The same to the last bit; 128 bits are a call of many steps.
+        let units = match i64::try_from(self.units) {
+            Ok(units) => units as f64,
+            Err(_) => self.units as f64,
+        };
+        units / power as f64
     }
 }
 
