@@ -30,7 +30,7 @@ fn values(kind: u8, count: usize, seed: u64, bits: u32) -> Vec<u32> {
             }
             3 => (index as u32 * 13 + random() % 5) & mask,
             4 => 40 * (random() % 700),
-            5 => 50_000 * (600 + random() % 300) & mask,
+            5 => (50_000 * (600 + random() % 300)) & mask,
             _ => random() & mask,
         })
         .collect()

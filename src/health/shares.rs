@@ -273,7 +273,7 @@ mod tests {
     fn every_minute_is_in_one_bin_and_in_order() {
         let arms = |minute: u32| match minute % 7 {
             0 => [0.0, f64::from(minute % 2)],
-            1 if minute % 2 == 0 => [1.0, 1e-14],
+            1 if minute.is_multiple_of(2) => [1.0, 1e-14],
             1 => [1e-14, 1.0],
             _ => {
                 let share = f64::from(minute % 91 + 1) / 200.0;
