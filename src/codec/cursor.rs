@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::codec::put;
+
 /// Bytes that are not what the format says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Corrupt {
@@ -105,6 +107,26 @@ impl<'a> Cursor<'a> {
         {
             self.position += 1;
             return u64::from(byte);
+        }
+        self.long_varint()
+    }
+
+    /// As [`Cursor::varint`], of more than a byte.
+    fn long_varint(&mut self) -> u64 {
+        let ahead = self.bytes.get(self.position..).unwrap_or_default();
+        if self.failure.is_none()
+            && let Some(word) = ahead.first_chunk::<8>()
+        {
+            let word = u64::from_le_bytes(*word);
+            // The highest bit of the byte that ends it.
+            let end = !word & 0x8080_8080_8080_8080;
+            let last = end & end.wrapping_neg();
+            // Without an end in it, or with nothing in its last byte, it is read
+            // below, where failures are told.
+            if last > 0x80 && word & (last - (last >> 7)) != 0 {
+                self.position += last.trailing_zeros() as usize / 8 + 1;
+                return put::gather(word & (last - 1));
+            }
         }
         let value = self.varint128();
         u64::try_from(value).unwrap_or_else(|_| {
@@ -228,7 +250,6 @@ impl<'a> Cursor<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::put;
     use proptest::prelude::*;
 
     #[test]
@@ -246,6 +267,9 @@ mod tests {
         let mut long = Cursor::new(&[0x80, 0x00]);
         long.varint();
         assert!(long.check().is_err());
+        let mut long = Cursor::new(&[0x81, 0x80, 0x00, 1, 1, 1, 1, 1, 1]);
+        long.varint();
+        assert!(long.check().is_err());
         let mut beyond = Cursor::new(&[0xff; 19]);
         beyond.varint128();
         assert!(beyond.check().is_err());
@@ -260,6 +284,14 @@ mod tests {
             put::zigzag128(&mut bytes, signed);
             put::zigzag(&mut bytes, small);
             put::varint(&mut bytes, value as u64);
+            let mut place = [0xff; put::VARINT_BYTES_MAX];
+            let taken = put::varint_in_place(&mut place, value as u64);
+            prop_assert!(bytes.ends_with(&place[..taken]));
+            prop_assert_eq!(taken, put::varint_bytes(value as u64));
+            let again = &bytes[bytes.len() - taken..];
+            // With and without bytes behind it.
+            prop_assert_eq!(Cursor::new(again).varint(), value as u64);
+            prop_assert_eq!(Cursor::new(&[again, &[0x80; 8]].concat()).varint(), value as u64);
             let mut cursor = Cursor::new(&bytes);
             prop_assert_eq!(cursor.varint128(), value);
             prop_assert_eq!(cursor.zigzag128(), signed);

@@ -92,6 +92,7 @@ pub fn backup_to(
             sequences: (first.min(last), last),
             in_segments: &BTreeMap::new(),
             floor: state.floor,
+            threads: 1,
         };
         metas.extend(write_segments(memtable, &snapshot.series, into)?);
     }

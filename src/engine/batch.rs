@@ -178,7 +178,7 @@ impl Batch {
 
 /// Whether two kinds are the same but for their decimals.
 fn matches(kind: Kind, expected: Kind) -> bool {
-    kind.as_str() == expected.as_str()
+    std::mem::discriminant(&kind) == std::mem::discriminant(&expected)
 }
 
 /// What became of a batch.

@@ -283,11 +283,11 @@ impl Core {
                     self.work_changed.notify_all();
                     return Ok(());
                 }
-                parking_lot::MutexGuard::unlocked(log, || self.flush_frozen())?;
+                parking_lot::MutexGuard::unlocked(log, || self.flush_frozen(1))?;
             } else if self.options.background {
                 self.wait_for_flush(log)?;
             } else {
-                parking_lot::MutexGuard::unlocked(log, || self.flush_frozen())?;
+                parking_lot::MutexGuard::unlocked(log, || self.flush_frozen(1))?;
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::engine::core::Core;
 use crate::engine::memtable::Memtable;
 use crate::engine::merge::DayMerge;
 use crate::engine::series::{SeriesInfo, SeriesTable};
+use crate::engine::worker::in_order;
 use crate::error::Result;
 use crate::format::segment_meta::SegmentMeta;
 use crate::format::wal;
@@ -16,7 +17,7 @@ use crate::limits::{MINUTES_PER_BUCKET, MINUTES_PER_DAY};
 use crate::model::SeriesKey;
 use crate::storage::disk::Disk;
 use crate::storage::planted::{Bug, planted};
-use crate::storage::segment::{Segment, SegmentWriter, segment_file_name};
+use crate::storage::segment::{EncodedSeries, Segment, SegmentWriter, segment_file_name};
 
 /// Where and as what segments are written.
 pub struct Target<'a> {
@@ -31,9 +32,18 @@ pub struct Target<'a> {
     pub in_segments: &'a BTreeMap<u32, u64>,
     /// Minutes before this one are left out.
     pub floor: u32,
+    /// Threads that encode, where there is enough of it.
+    pub threads: usize,
 }
 
-/// Writes a memtable as segments. Memory: one series at a time beside it.
+/// Threads of a flush that somebody waits for.
+pub const THREADS: usize = 2;
+/// Bytes of memtable from which on a second thread is worth its start.
+const BYTES_PER_THREAD: usize = 1 << 20;
+/// Series encoded between two writes.
+const SERIES_AT_ONCE: usize = 256;
+
+/// Writes a memtable as segments. Memory: some series at a time beside it, encoded.
 pub fn write_segments(
     memtable: &Memtable,
     series: &SeriesTable,
@@ -80,11 +90,20 @@ pub fn write_segments(
             (first.min(last), last),
             keys,
         )?;
-        let mut merge = DayMerge::default();
-        for (series, info) in &members {
-            let minutes = bucket_minutes(bucket, target.floor);
-            let pages = days(memtable, *series, info, minutes, &mut merge)?;
-            writer.push(&info.key, info.kind, &pages, 0)?;
+        let threads = match memtable.bytes() >= 2 * BYTES_PER_THREAD {
+            true => target.threads,
+            false => 1,
+        };
+        for members in members.chunks(SERIES_AT_ONCE) {
+            let encoded = in_order(threads, members.len(), DayMerge::default, |merge, index| {
+                let (series, info) = &members[index];
+                let minutes = bucket_minutes(bucket, target.floor);
+                let pages = days(memtable, *series, info, minutes, merge)?;
+                EncodedSeries::new(bucket, info.kind, &pages, 0)
+            });
+            for ((_, info), encoded) in members.iter().zip(encoded) {
+                writer.push_encoded(writer.indices(&info.key)?, &encoded?)?;
+            }
         }
         written.metas.push(writer.finish()?);
     }
@@ -163,8 +182,8 @@ fn days(
 }
 
 impl Core {
-    /// Flushes the frozen memtable, if there is one.
-    pub fn flush_frozen(&self) -> Result<()> {
+    /// Flushes the frozen memtable, if there is one, on so many threads.
+    pub fn flush_frozen(&self, threads: usize) -> Result<()> {
         let _flushing = self.flush.lock();
         self.check_alive()?;
         let Some(frozen) = self.log.lock().frozen.clone() else {
@@ -192,6 +211,7 @@ impl Core {
             sequences: (first_sequence.min(frozen.sequence), frozen.sequence),
             in_segments: &BTreeMap::new(),
             floor,
+            threads,
         };
         let mut unnamed = Unnamed::new(&*self.disk);
         unnamed.metas = write_segments(&memtable, &self.series, target)?;
@@ -252,7 +272,7 @@ impl Core {
     pub fn flush_all(&self) -> Result<()> {
         loop {
             self.check_alive()?;
-            self.flush_frozen()?;
+            self.flush_frozen(THREADS)?;
             let mut log = self.log.lock();
             if log.frozen.is_some() {
                 continue;
@@ -265,7 +285,7 @@ impl Core {
             }
             self.freeze(&mut log)?;
             drop(log);
-            return self.flush_frozen();
+            return self.flush_frozen(THREADS);
         }
     }
 

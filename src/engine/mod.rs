@@ -1,6 +1,7 @@
 //! The engine: how writes become durable and visible, and how files are made,
 //! merged, dropped, checked and mended.
 
+pub mod arrivals;
 pub mod audit;
 pub mod backup;
 pub mod batch;
@@ -8,6 +9,7 @@ pub mod commit;
 pub mod compaction;
 pub mod core;
 pub mod flush;
+pub mod group;
 pub mod inspect;
 pub mod memtable;
 pub mod merge;
@@ -21,6 +23,7 @@ pub mod repair;
 pub mod replay;
 pub mod retention;
 pub mod series;
+pub mod series_cells;
 pub mod state;
 pub mod store;
 pub mod verify;

@@ -8,6 +8,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::engine::audit;
 use crate::engine::core::{Core, Log, Publisher, Work};
+use crate::engine::flush;
 use crate::engine::options::Options;
 use crate::engine::recovery::{
     End, load_manifest, not_a_store, open_segments, replay, successor_says,
@@ -297,7 +298,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
     } else if !sealed && !planted(Bug::RecoveredNotRewritten) {
         // What was recovered is answered for from here on: it is written anew,
         // before anything is acknowledged.
-        core.flush_frozen()?;
+        core.flush_frozen(flush::THREADS)?;
     } else if older_bytes > core.options.wal_limit / 2 || newest - first_wal > LOGS_MAX {
         core.flush_all()?;
     }

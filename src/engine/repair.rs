@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::codec::{Family, Page};
 use crate::engine::audit;
-use crate::engine::flush::{Target, write_segments};
+use crate::engine::flush::{THREADS, Target, write_segments};
 use crate::engine::open::{refuse_public, take_lock};
 use crate::engine::rebuild::{Rebuilt, rebuild};
 use crate::engine::recovery::{End, Replayed, live_logs, not_a_store, open_segments, replay_onto};
@@ -290,6 +290,7 @@ impl Repair {
             sequences: (*first_sequence, last),
             in_segments,
             floor: manifest.floor,
+            threads: THREADS,
         };
         let metas = write_segments(&state.active, series, target)?;
         for meta in &metas {

@@ -134,7 +134,7 @@ fn rest(core: &Core, wanted: impl Fn(&Work) -> bool) {
 
 fn flush_loop(core: &Core) {
     while wait(core, |work| work.flush) {
-        let flushed = core.flush_frozen();
+        let flushed = core.flush_frozen(1);
         let failed = flushed.is_err();
         let mut work = core.work.lock();
         match flushed {

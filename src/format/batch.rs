@@ -114,21 +114,31 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Writes the deltas, whose `series` are numbers of the log; `kind` tells
-    /// the kind of the delta at an index.
-    pub fn deltas(self, deltas: &[Delta], numbers: &[u32], kinds: impl Fn(usize) -> Kind) {
+    /// Writes the deltas, whose `series` are numbers of the log; `kind` tells the
+    /// kind of a series.
+    pub fn deltas(self, deltas: &[Delta], kind: impl Fn(u32) -> Kind) {
         put::varint(self.out, deltas.len() as u64);
         let base = deltas.first().map_or(0, |delta| delta.minute);
         put::varint(self.out, base.into());
-        put_runs(self.out, numbers.iter().copied(), 0, 1);
+        put_runs(self.out, deltas.iter().map(|delta| delta.series), 0, 1);
         put_runs(self.out, deltas.iter().map(|delta| delta.minute), base, 0);
-        for (index, delta) in deltas.iter().enumerate() {
-            match kinds(index) {
-                Kind::Counter => put::varint(self.out, delta.bits),
-                Kind::Sum { .. } => put::zigzag(self.out, delta.bits as i64),
-                Kind::Gauge => self.out.extend_from_slice(&delta.bits.to_le_bytes()),
-            }
+        let mut at = self.out.len();
+        // Room for the longest: to ask for it at every value costs more than zeros.
+        let longest = deltas.len() * put::VARINT_BYTES_MAX;
+        self.out.resize(at + longest, 0);
+        for delta in deltas {
+            let place = self.out.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
+            let Some(place) = place else { break };
+            at += match kind(delta.series) {
+                Kind::Counter => put::varint_in_place(place, delta.bits),
+                Kind::Sum { .. } => put::varint_in_place(place, put::zigzagged(delta.bits as i64)),
+                Kind::Gauge => {
+                    place[..8].copy_from_slice(&delta.bits.to_le_bytes());
+                    8
+                }
+            };
         }
+        self.out.truncate(at);
     }
 }
 
@@ -286,8 +296,7 @@ mod tests {
             })
             .collect();
         encoder.definitions(&definitions);
-        let numbers: Vec<u32> = deltas.iter().map(|delta| delta.series).collect();
-        encoder.deltas(deltas, &numbers, |index| kind_of(deltas[index].series));
+        encoder.deltas(deltas, kind_of);
         out
     }
 

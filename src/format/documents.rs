@@ -101,10 +101,7 @@ fn log() -> Vec<u8> {
     let mut payload = Vec::new();
     let mut encoder = Encoder::new(&mut payload, Some(&stamp("collector-1")));
     encoder.definitions(&DEFINITIONS);
-    let numbers = DELTAS.map(|delta| delta.series);
-    encoder.deltas(&DELTAS, &numbers, |index| {
-        KINDS[DELTAS[index].series as usize]
-    });
+    encoder.deltas(&DELTAS, |series| KINDS[series as usize]);
     let mut bytes = WAL_HEADER.encode().to_vec();
     wal::put_frame(&mut bytes, wal::salt(STORE, 4), 64, 10, 64, &payload);
     bytes

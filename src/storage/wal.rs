@@ -57,8 +57,9 @@ pub struct WalWriter {
     reserved: u64,
     staged: Vec<u8>,
     payload: Vec<u8>,
-    numbers: Vec<u32>,
     defined: Vec<Defined>,
+    /// Those that are settled: all that most deltas ask for, and near.
+    settled: Vec<bool>,
 }
 
 impl WalWriter {
@@ -116,8 +117,8 @@ impl WalWriter {
             reserved: 0,
             staged: Vec::new(),
             payload: Vec::new(),
-            numbers: Vec::new(),
             defined: Vec::new(),
+            settled: Vec::new(),
         })
     }
 
@@ -149,16 +150,18 @@ impl WalWriter {
     ) -> Result<()> {
         let offset = self.written + self.staged.len() as u64;
         let mut definitions = Vec::new();
-        self.numbers.clear();
         let mut last = None;
         for delta in deltas {
-            self.numbers.push(delta.series);
             if last.replace(delta.series) == Some(delta.series) {
                 continue;
             }
             let index = delta.series as usize;
+            if self.settled.get(index) == Some(&true) {
+                continue;
+            }
             if index >= self.defined.len() {
                 self.defined.resize(index + 1, Defined::No);
+                self.settled.resize(index + 1, false);
             }
             let defined = &mut self.defined[index];
             match *defined {
@@ -174,7 +177,10 @@ impl WalWriter {
                         continue;
                     }
                 }
-                Defined::Once(_) => *defined = Defined::Settled,
+                Defined::Once(_) => {
+                    *defined = Defined::Settled;
+                    self.settled[index] = true;
+                }
                 Defined::No => *defined = Defined::Once(offset),
             }
             let (key, kind) = names.series(delta.series);
@@ -189,9 +195,7 @@ impl WalWriter {
         }
         let mut encoder = Encoder::new(&mut self.payload, stamp);
         encoder.definitions(&definitions);
-        encoder.deltas(deltas, &self.numbers, |index| {
-            names.kind(deltas[index].series)
-        });
+        encoder.deltas(deltas, |series| names.kind(series));
         if self.payload.len() > FRAME_BYTES_MAX {
             // The definitions were noted as written: the caller abandons the log.
             return Err(Error::invalid(format!(

@@ -42,7 +42,7 @@ pub fn a_flush_vouches_for_no_offset_beyond_its_batches() {
     disk.inject(full.errno(libc::ENOSPC));
     assert_eq!(store.flush().unwrap_err().kind(), ErrorKind::StorageFull);
     commit(&store, 2);
-    store.core.flush_frozen().unwrap();
+    store.core.flush_frozen(1).unwrap();
     let store = buffered(&disk.crash_with_subset(0));
     assert_eq!(store.committed_offset("source"), Some(1));
     assert!(
