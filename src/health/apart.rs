@@ -1,18 +1,13 @@
 //! The evidence of blocks against four ratios at once: what the ends of a
 //! confidence sequence are sought by.
 
-use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
+use std::f64::consts::LN_2;
 
 use super::blocks::Blocks;
 use super::claimed::Side;
-use super::logspace::log_phi;
 use super::track::Sums;
-use super::vectors::{LANES, exps, log_means, logs};
+use super::vectors::{LANES, exps, log_means, log_phis, logs};
 use crate::codec::with_bit_instructions;
-
-/// Below this z the distribution function is too small for its logarithm to be
-/// taken here.
-const FAR_TAIL: f64 = -12.0;
 
 impl Blocks {
     /// ln of the evidence that ln r is none of these: of each the mean over both
@@ -36,30 +31,19 @@ impl Side<'_> {
         if self.track.count == 0 {
             return [0.0; LANES];
         }
-        let (z, spreads) = with_bit_instructions(
-            #[inline(always)]
-            || self.standings(ratios),
-        );
-        let phi = z.map(|z| 0.5 * libm::erfc(-z * FRAC_1_SQRT_2));
-        let mut found = with_bit_instructions(
+        with_bit_instructions(
             #[inline(always)]
             || {
+                let (z, spreads) = self.standings(ratios);
                 let (scales, spreads) = (logs([self.track.scale; LANES]), logs(spreads));
-                let mut found = logs(phi);
+                let mut found = log_phis(z);
                 for lane in 0..LANES {
                     let share = scales[lane] - spreads[lane];
                     found[lane] += LN_2 + 0.5 * share + 0.5 * z[lane] * z[lane];
                 }
                 found
             },
-        );
-        for lane in 0..LANES {
-            if z[lane] <= FAR_TAIL {
-                let share = self.track.scale.ln() - spreads[lane].ln();
-                found[lane] = LN_2 + 0.5 * share + 0.5 * z[lane] * z[lane] + log_phi(z[lane]);
-            }
-        }
-        found
+        )
     }
 
     /// S/√(V + s²), and V + s².
