@@ -228,6 +228,19 @@ impl Arrivals {
         }
     }
 
+    /// The first and last minute of one series.
+    pub fn ends(&self, lane: u8) -> Option<(u32, u32)> {
+        let mut ends = None;
+        for (number, sheet) in self.sheets.iter().enumerate() {
+            sheet.places(lane, self.filled(number), |place| {
+                let minute = sheet.get(place).minute();
+                let (first, last) = ends.unwrap_or((minute, minute));
+                ends = Some((minute.min(first), minute.max(last)));
+            });
+        }
+        ends
+    }
+
     /// Deltas in the sheet of a number.
     fn filled(&self, number: usize) -> usize {
         self.len.saturating_sub(number * SHEET).min(SHEET)

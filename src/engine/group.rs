@@ -138,14 +138,10 @@ impl Group {
 
     /// The first and last minute of a series.
     pub fn series_span(&self, lane: u8) -> Option<(u32, u32)> {
-        let arrived = self.arrived(lane, &(0..u32::MAX));
-        let arrived = arrived.first().zip(arrived.last());
-        let arrived = arrived.map(|(first, last)| (first.0, last.0));
         let merged = self.cells(lane).and_then(SeriesCells::span);
-        match (arrived, merged) {
-            (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
-            (one, other) => one.or(other),
-        }
+        let all = [merged, self.late.ends(lane), self.arrivals.ends(lane)];
+        let widest = |one: (u32, u32), other: (u32, u32)| (one.0.min(other.0), one.1.max(other.1));
+        all.into_iter().flatten().reduce(widest)
     }
 
     /// What arrived of a series, ascending and one of a minute: its value, and
