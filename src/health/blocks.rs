@@ -18,7 +18,6 @@
 //! ```
 
 use super::Arm;
-use super::bets::Bets;
 pub use super::claimed::Claim;
 use super::claimed::{Claimed, Side};
 use super::exposures::ahead;
@@ -153,8 +152,7 @@ impl Blocks {
         self.cut();
         if !self.parted && above && below {
             let closed = self.tracks[0].close(minute, self.expected);
-            let [above, below] = &mut self.claims;
-            Bets::bet([above.stake(&closed), below.stake(&closed)]);
+            self.claims.iter_mut().for_each(|it| it.bet(&closed));
         } else {
             self.close_apart(minute, [above, below]);
         }
@@ -175,7 +173,7 @@ impl Blocks {
         for ((claimed, track), due) in claims.zip(due) {
             if due {
                 let closed = track.close(minute, self.expected);
-                Bets::bet([claimed.stake(&closed)]);
+                claimed.bet(&closed);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::f64::consts::LN_2;
 
-use super::bets::{Bets, Stake, highest_stake};
+use super::bets::{Bets, Stake, third_moment};
 use super::logspace::log_phi;
 use super::track::{Closed, Sums, Track};
 
@@ -66,9 +66,9 @@ impl Claimed {
         }
     }
 
-    /// What is bet on a block that closed.
+    /// Bets on a block that closed.
     #[inline(always)]
-    pub fn stake(&mut self, closed: &Closed) -> Stake<'_> {
+    pub fn bet(&mut self, closed: &Closed) {
         let [expected_t, expected_c] = closed.expected;
         let share = closed.share;
         if let Some(spread) = closed.spread {
@@ -86,11 +86,10 @@ impl Claimed {
         };
         let fewer = fewer.unwrap_or(share.min(1.0 - share));
         self.left_over = difference * closed.carried;
-        Stake {
-            bets: &mut self.bets,
+        self.bets.bet(Stake {
             difference,
-            highest: highest_stake(self.burst_events, expected_fewer, fewer),
-        }
+            moment: third_moment(self.burst_events, expected_fewer, fewer),
+        });
     }
 }
 

@@ -4,6 +4,7 @@
 //! branch. The other two (must-differ, equivalent) read confidence sequences.
 
 use std::f64::consts::LN_2;
+use std::sync::LazyLock;
 
 use super::combined::Ratio;
 use super::logspace::{log_sum_exp, odds_against_a_draw};
@@ -14,6 +15,9 @@ const LOG_THRESHOLD: f64 = 6.907_755_278_982_137;
 const EVEN_MINUTES: u32 = 30;
 /// What is bet on "equal", as a share of the capital; the mean of three bettors.
 const BETS: [f64; 3] = [0.1, 0.5, 0.9];
+/// Equal minutes with fewer events than twice this have what is won on them written
+/// down.
+const FEW: usize = 128;
 /// Minutes in a row in which control has exposure and a dead branch none.
 const SILENT_MINUTES: u32 = 60;
 
@@ -27,10 +31,8 @@ const SILENT_MINUTES: u32 = 60;
 pub struct TooIdentical {
     even: u32,
     equal: u32,
-    /// What the bettors won on equal minutes: ln, and a factor from 1 on, so that
-    /// no minute needs a logarithm.
-    won: [f64; 3],
-    factors: [f64; 3],
+    /// ln of what the bettors won on equal minutes.
+    won: [f64; BETS.len()],
     first_alarm: Option<u32>,
 }
 
@@ -39,8 +41,7 @@ impl Default for TooIdentical {
         TooIdentical {
             even: 0,
             equal: 0,
-            won: [0.0; 3],
-            factors: [1.0; 3],
+            won: [0.0; BETS.len()],
             first_alarm: None,
         }
     }
@@ -53,13 +54,13 @@ impl TooIdentical {
         let events = treatment + control;
         self.even += is_even(events);
         if treatment == control && events > 0.0 && is_even(events) == 1 {
-            self.equal(minute, events);
+            self.equal(minute, events, few());
         }
     }
 
     /// [`TooIdentical::add`] of the minutes from `start` on, given the counts of
-    /// both arms, and their tags where there are any: eight minutes at a time, and
-    /// only where counts may be equal is stopped.
+    /// both arms, and their tags where there are any: an hour and a little at a time,
+    /// and only where counts may be equal is stopped.
     pub fn add_run(&mut self, start: u32, counts: [&[f64]; 2], tags: Option<[&[u8]; 2]>) {
         let [treatment, control] = counts;
         let Some([tags_t, tags_c]) = tags else {
@@ -68,64 +69,61 @@ impl TooIdentical {
             }
             return;
         };
-        let (eights_t, last_t) = tags_t.as_chunks::<8>();
-        let (eights_c, last_c) = tags_c.as_chunks::<8>();
-        let words = eights_t.iter().zip(eights_c);
-        let words = words.map(|(t, c)| (u64::from_le_bytes(*t), u64::from_le_bytes(*c)));
-        let words = words.chain([(word(last_t), word(last_c))]);
-        for (eight, (t, c)) in words.enumerate() {
-            let even = !(t ^ c) & (t | c) >> 7 & ONES;
-            // A byte of t ^ c is 0 where tags are equal: no carry leaves it.
-            let apart = ((t ^ c) & !TOPS).wrapping_add(!TOPS) | (t ^ c);
-            let mut alike = !apart & t & TOPS;
+        let (groups_t, last_t) = tags_t.as_chunks::<GROUP>();
+        let (groups_c, last_c) = tags_c.as_chunks::<GROUP>();
+        let last = [padded(last_t), padded(last_c)];
+        let groups = groups_t.iter().zip(groups_c);
+        let groups = groups.chain([(&last[0], &last[1])]);
+        let few = few();
+        for (group, (t, c)) in groups.enumerate() {
+            let (even, mut alike) = even_and_alike(t, c);
             let before = self.even;
             while alike != 0 {
-                let byte = alike.trailing_zeros() / 8;
+                let minute = alike.trailing_zeros();
                 alike &= alike - 1;
-                let at = 8 * eight + byte as usize;
+                let at = GROUP * group + minute as usize;
                 if treatment[at] == control[at] {
-                    let so_far = even & (u64::MAX >> (56 - 8 * byte));
-                    self.even = before + sum_of_bytes(so_far);
-                    self.equal(start + at as u32, 2.0 * treatment[at]);
+                    let so_far = even & (u64::MAX >> (63 - minute));
+                    self.even = before + so_far.count_ones();
+                    self.equal(start + at as u32, 2.0 * treatment[at], few);
                 }
             }
-            self.even = before + sum_of_bytes(even);
+            self.even = before + even.count_ones();
+        }
+    }
+
+    #[inline(always)]
+    fn equal(&mut self, minute: u32, events: f64, few: &[[f64; BETS.len()]; FEW]) {
+        let gains = match few.get((0.5 * events) as usize) {
+            Some(gains) => *gains,
+            None => gains(events),
+        };
+        self.equal += 1;
+        let mut richest = f64::NEG_INFINITY;
+        let unequal = f64::from(self.even - self.equal);
+        for ((won, gain), lost) in self.won.iter_mut().zip(gains).zip(LOST) {
+            *won += gain;
+            richest = richest.max(*won + unequal * lost);
+        }
+        // The evidence is the mean over bettors: no more than the richest has.
+        if richest >= LOG_THRESHOLD {
+            self.look(minute);
         }
     }
 
     #[cold]
-    fn equal(&mut self, minute: u32, events: f64) {
-        let gain = odds_against_a_draw(events);
-        self.equal += 1;
-        for ((won, factor), bet) in self.won.iter_mut().zip(&mut self.factors).zip(BETS) {
-            *factor *= 1.0 - bet + bet * gain;
-            if *factor > 1e100 {
-                *won += factor.ln();
-                *factor = 1.0;
-            }
-        }
+    fn look(&mut self, minute: u32) {
         let enough = self.even >= EVEN_MINUTES && self.first_alarm.is_none();
-        if enough && self.may_alarm() && self.log_e() >= LOG_THRESHOLD {
+        if enough && self.log_e() >= LOG_THRESHOLD {
             self.first_alarm = Some(minute);
         }
-    }
-
-    /// Whether the evidence may be a thousand: none is more than the richest
-    /// bettor has, and ln x is less than (e + 1)·ln 2 for x = m·2^e, 1 ≤ m < 2.
-    fn may_alarm(&self) -> bool {
-        let unequal = f64::from(self.even - self.equal);
-        let exponent = |factor: f64| (factor.to_bits() >> 52) as f64 - 1_022.0;
-        let mut capital = self.won.iter().zip(self.factors).zip(LOST);
-        capital.any(|((won, factor), lost)| {
-            won + exponent(factor) * LN_2 + unequal * lost >= LOG_THRESHOLD
-        })
     }
 
     /// log E of "these are the same events".
     pub fn log_e(&self) -> f64 {
         let unequal = f64::from(self.even - self.equal);
-        let capital = self.won.iter().zip(self.factors).zip(LOST);
-        let logs = capital.map(|((won, factor), lost)| won + factor.ln() + unequal * lost);
+        let capital = self.won.iter().zip(LOST);
+        let logs = capital.map(|(won, lost)| won + unequal * lost);
         log_sum_exp(logs) - 3f64.ln()
     }
 
@@ -138,6 +136,24 @@ impl TooIdentical {
     pub fn first_alarm(&self) -> Option<u32> {
         self.first_alarm
     }
+}
+
+/// ln of what each bettor's capital is multiplied by on a minute of `events`, half of
+/// them in each arm.
+fn gains(events: f64) -> [f64; BETS.len()] {
+    let odds = odds_against_a_draw(events);
+    BETS.map(|bet| (1.0 - bet + bet * odds).ln())
+}
+
+/// [`gains`] of twice the index; nothing for no events.
+fn few() -> &'static [[f64; BETS.len()]; FEW] {
+    static FEW_EVENTS: LazyLock<[[f64; BETS.len()]; FEW]> = LazyLock::new(|| {
+        std::array::from_fn(|half| match half {
+            0 => [0.0; BETS.len()],
+            half => gains(2.0 * half as f64),
+        })
+    });
+    &FEW_EVENTS
 }
 
 /// 1 for an even, positive number of events. Beyond 2^53 a double no longer
@@ -159,16 +175,39 @@ pub const TAG_BITS: u8 = 0x7f;
 const ONES: u64 = u64::MAX / 255;
 const TOPS: u64 = ONES << 7;
 
-/// Fewer than eight tags, the first the lowest; 0 for what is missing.
-fn word(tags: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    bytes[..tags.len()].copy_from_slice(tags);
-    u64::from_le_bytes(bytes)
+/// Minutes that have a bit each in a word.
+const GROUP: usize = 64;
+
+/// Fewer tags than a group has, and 0 for what is missing.
+fn padded(tags: &[u8]) -> [u8; GROUP] {
+    let mut all = [0; GROUP];
+    all[..tags.len()].copy_from_slice(tags);
+    all
 }
 
-/// The sum of eight bytes that is below 256.
-fn sum_of_bytes(bytes: u64) -> u32 {
-    (bytes.wrapping_mul(ONES) >> 56) as u32
+/// In which minutes the sum of both counts is even and positive, and in which both may
+/// be the same and positive, the first the lowest bit.
+#[inline(always)]
+fn even_and_alike(t: &[u8; GROUP], c: &[u8; GROUP]) -> (u64, u64) {
+    let (mut even, mut alike) = (0, 0);
+    let eights = t.as_chunks::<8>().0.iter().zip(c.as_chunks::<8>().0);
+    for (at, (t, c)) in eights.enumerate() {
+        let (t, c) = (u64::from_le_bytes(*t), u64::from_le_bytes(*c));
+        let sum_is_even = !(t ^ c) & (t | c) >> 7 & ONES;
+        // A byte of t ^ c is 0 where tags are equal: no carry leaves it.
+        let apart = ((t ^ c) & !TOPS).wrapping_add(!TOPS) | (t ^ c);
+        let same = (!apart & t) >> 7 & ONES;
+        even |= lowest_bits(sum_is_even) << (8 * at);
+        alike |= lowest_bits(same) << (8 * at);
+    }
+    (even, alike)
+}
+
+/// The lowest bit of each byte, of bytes that are 0 or 1: the product has them in its
+/// highest byte.
+#[inline(always)]
+fn lowest_bits(bytes: u64) -> u64 {
+    bytes.wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
 /// ln(1 − κ) for [`BETS`].
