@@ -190,14 +190,12 @@ pub fn sums(tag: u8, cursor: &mut Cursor<'_>, count: usize, cuts: &[usize], sums
         }
         PACKED => frames::sums(cursor, count, cuts, sums, false),
         SPARSE => sparse_sums(cursor, count, cuts, sums),
-        _ => {
-            let mut values = [0; CELLS_MAX];
-            let values = &mut values[..count.min(CELLS_MAX)];
-            read(tag, cursor, count, 0, values);
-            for (cut, sum) in cuts.windows(2).zip(sums) {
-                *sum += frames::add(&values[cut[0]..cut[1]]);
-            }
+        DELTA if count > 0 => {
+            let first = cursor.zigzag();
+            frames::running_sums(cursor, first, count - 1, cuts, sums);
         }
+        DELTA => cursor.fail("differences of nothing"),
+        _ => cursor.fail("an unknown layout of integers"),
     }
 }
 

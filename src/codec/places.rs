@@ -108,30 +108,20 @@ fn read_list(cursor: &mut Cursor<'_>) -> Presence {
         return Presence::new();
     }
     let bytes = cursor.clone().take(cursor.remaining());
-    let (mut places, mut next, mut bit) = (Presence::new(), 0_u32, 0_usize);
+    let (mut places, mut next) = (Presence::new(), 0_u32);
     let (mask, low_width) = (bits::mask(low_bits), u32::from(low_bits));
+    let mut stream = Bits::new(bytes);
     for _ in 0..count {
-        let mut word = window(bytes, bit);
-        let mut quotient = word.trailing_ones();
-        if quotient + 1 + low_width > WINDOW_BITS {
-            // Further than a window shows, as only long gaps are.
-            quotient = 0;
-            loop {
-                let ones = window(bytes, bit).trailing_ones().min(WINDOW_BITS);
-                quotient += ones;
-                bit += ones as usize;
-                if ones < WINDOW_BITS || quotient >= u32::from(MINUTES) {
-                    break;
-                }
-            }
-            bit += 1;
-            word = window(bytes, bit);
+        stream.fill();
+        let mut quotient = stream.word.trailing_ones();
+        if quotient + 1 + low_width > ALWAYS {
+            // Further than a word shows, as only long gaps are.
+            quotient = stream.long_run();
         } else {
-            bit += quotient as usize + 1;
-            word >>= quotient + 1;
+            stream.skip(quotient + 1);
         }
-        let low = (word & mask) as u32;
-        bit += usize::from(low_bits);
+        let low = (stream.word & mask) as u32;
+        stream.skip(low_width);
         let place = next + (quotient << low_bits) + low;
         if place >= u32::from(MINUTES) {
             cursor.fail("a place beyond the last");
@@ -140,8 +130,76 @@ fn read_list(cursor: &mut Cursor<'_>) -> Presence {
         places.set(place as u16);
         next = place + 1;
     }
+    let bit = stream.position();
     let padding = window(bytes, bit) & bits::mask(((8 - bit % 8) % 8) as u8);
     cursor.take(bit.div_ceil(8));
     cursor.require(padding == 0, "bits set behind a list");
     places
+}
+
+/// Bits of a [`Bits::word`] that are always those of the stream once it is full.
+const ALWAYS: u32 = 56;
+
+/// A stream of bits, the next ones in a word: loads of what comes behind them need not
+/// wait for how long the ones before are.
+struct Bits<'a> {
+    bytes: &'a [u8],
+    /// The byte behind those that are in the word.
+    at: usize,
+    word: u64,
+    /// How many bits of the word count.
+    left: u32,
+}
+
+impl<'a> Bits<'a> {
+    #[inline(always)]
+    fn new(bytes: &'a [u8]) -> Self {
+        Bits {
+            bytes,
+            at: 0,
+            word: 0,
+            left: 0,
+        }
+    }
+
+    /// Tops the word up with whole bytes; zeros behind the end.
+    #[inline(always)]
+    fn fill(&mut self) {
+        self.word |= window(self.bytes, 8 * self.at) << self.left;
+        self.at += (63 - self.left) as usize / 8;
+        self.left |= ALWAYS;
+    }
+
+    /// Goes on by `count` bits, at most [`ALWAYS`] since it was filled.
+    #[inline(always)]
+    fn skip(&mut self, count: u32) {
+        self.word >>= count;
+        self.left -= count;
+    }
+
+    /// Where the next bit is.
+    #[inline(always)]
+    fn position(&self) -> usize {
+        8 * self.at - self.left as usize
+    }
+
+    /// Goes on behind the next 0; how many ones were before it. Ends at more than a day
+    /// has minutes.
+    #[cold]
+    fn long_run(&mut self) -> u32 {
+        let (mut ones, mut bit) = (0, self.position());
+        loop {
+            let more = window(self.bytes, bit).trailing_ones().min(WINDOW_BITS);
+            ones += more;
+            bit += more as usize;
+            if more < WINDOW_BITS || ones >= u32::from(MINUTES) {
+                break;
+            }
+        }
+        bit += 1;
+        (self.at, self.word, self.left) = (bit / 8, 0, 0);
+        self.fill();
+        self.skip((bit % 8) as u32);
+        ones
+    }
 }

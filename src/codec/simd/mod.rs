@@ -36,6 +36,30 @@ pub fn sum(bytes: &[u8], width: u8, groups: usize) -> (usize, u64) {
     (0, 0)
 }
 
+/// Adds up frames of 64 values, one behind the other at the front of `bytes`, of as
+/// many bits as `width` and one of `more` each: how many frames it did, and their sum.
+#[inline]
+pub fn sum_frames(bytes: &[u8], width: u8, more: &[i64]) -> (usize, u64) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if avx2::is_there() {
+        return avx2::sum_frames(bytes, width, more);
+    }
+    let _ = (bytes, width, more);
+    (0, 0)
+}
+
+/// Of a frame of 64 values of `width` bits at the front of `bytes`, the sum, and that of
+/// the sums of the first one, the first two, and so on to all of them.
+#[inline]
+pub fn sum_running(bytes: &[u8], width: u8) -> Option<(u64, u64)> {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if avx2::is_there() {
+        return avx2::sum_running(bytes, width.into());
+    }
+    let _ = (bytes, width);
+    None
+}
+
 /// How many it did.
 #[inline]
 fn widen_front(values: &[i64], out: &mut [i128]) -> usize {
@@ -130,6 +154,20 @@ mod tests {
             let done = unpack(&bytes, width, base, &mut out);
             for (value, got) in values.iter().zip(out[..done].as_flattened()) {
                 prop_assert_eq!(base.wrapping_add(*value as i64), *got);
+            }
+            let more = vec![i64::from(width / 2); values.len() / 64];
+            let (frames, framed) = sum_frames(&bytes, width - width / 2, &more);
+            prop_assert!(frames <= more.len());
+            prop_assert_eq!(framed, values[..frames * 64].iter().sum::<u64>());
+            if let Some((sum, running)) = sum_running(&bytes, width) {
+                let mut frame = values.clone();
+                frame.resize(64, 0);
+                let sums = frame.iter().scan(0, |sum, value| {
+                    *sum += value;
+                    Some(*sum)
+                });
+                prop_assert_eq!(sum, frame.iter().sum::<u64>());
+                prop_assert_eq!(running, sums.sum::<u64>());
             }
             let (done, sum) = sum(&bytes, width, values.len() / GROUP);
             prop_assert!(done <= SUM_GROUPS_MAX);
