@@ -118,8 +118,9 @@ impl Headers {
         };
         if headers.count > 1 {
             let (width_bits, base_bits) = (cursor.u8(), cursor.u8());
-            read_headers(cursor, width_bits, headers.count, &mut headers.widths);
-            read_headers(cursor, base_bits, headers.count, &mut headers.bases);
+            let count = headers.count;
+            read_groups(cursor, width_bits, 0, count, &mut headers.widths);
+            read_groups(cursor, base_bits, 0, count, &mut headers.bases);
         }
         headers
     }
@@ -243,8 +244,8 @@ pub fn sums(cursor: &mut Cursor<'_>, count: usize, cuts: &[usize], sums: &mut [i
             continue;
         }
         let mut frame = [0; FRAME];
+        read_groups(cursor, width, low, next - first, &mut frame);
         let frame = &mut frame[..next - first];
-        read_packed(cursor, width, low, frame);
         if !fits && !wrap && frame.iter().any(|value| *value < low) {
             cursor.fail_at(at, "a value beyond 64 bits");
         }
@@ -301,8 +302,8 @@ pub fn running_sums(
             }
         }
         let mut frame = [0; FRAME];
+        read_groups(cursor, width, low, next - first, &mut frame);
         let frame = &mut frame[..next - first];
-        read_packed(cursor, width, low, frame);
         for value in &mut *frame {
             before = before.wrapping_add(*value);
             *value = before;
@@ -363,21 +364,24 @@ pub fn get(cursor: &mut Cursor<'_>, count: usize, index: usize) -> i64 {
     0
 }
 
-/// Reads the headers of `count` frames; what is in `out` behind them says nothing.
-fn read_headers(cursor: &mut Cursor<'_>, width: u8, count: usize, out: &mut [i64; HEADERS]) {
+/// Reads `count` values in whole groups; what is in `out` behind them says nothing.
+fn read_groups<const N: usize>(
+    cursor: &mut Cursor<'_>,
+    width: u8,
+    base: i64,
+    count: usize,
+    out: &mut [i64; N],
+) {
     let at = cursor.position();
     if width > bits::WIDTH_MAX {
         return cursor.fail_at(at, "values wider than 64 bits");
-    }
-    if width == 0 {
-        return;
     }
     let length = bits::packed_bytes(count, width);
     let packed = cursor.take_and_beyond(length);
     let (groups, _) = out.as_chunks_mut();
     let wanted = count.div_ceil(simd::GROUP);
-    if simd::unpack(packed, width, 0, &mut groups[..wanted]) < wanted {
-        bits::unpack(packed, width, 0, &mut out[..count]);
+    if simd::unpack(packed, width, base, &mut groups[..wanted]) < wanted {
+        bits::unpack(packed, width, base, &mut out[..count]);
     }
     check_padding(cursor, at, packed, width, count);
 }

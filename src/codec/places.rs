@@ -110,13 +110,19 @@ fn read_list(cursor: &mut Cursor<'_>) -> Presence {
     let bytes = cursor.clone().take(cursor.remaining());
     let (mut places, mut next) = (Presence::new(), 0_u32);
     let (mask, low_width) = (bits::mask(low_bits), u32::from(low_bits));
-    let mut stream = Bits::new(bytes);
-    for _ in 0..count {
-        stream.fill();
+    let mut stream = Bits::from(bytes, 0);
+    for index in 0..count {
+        // Between times the next gap waits for the bits of the one before alone, and
+        // for no load.
+        if index % GAPS_A_WORD == 0 {
+            stream.fill();
+        }
         let mut quotient = stream.word.trailing_ones();
-        if quotient + 1 + low_width > ALWAYS {
-            // Further than a word shows, as only long gaps are.
-            quotient = stream.long_run();
+        if quotient + 1 + low_width > GAP_BITS {
+            // Only long gaps are, and those of long lists of few.
+            let bit;
+            (quotient, bit) = long_run(bytes, stream.position());
+            stream = Bits::from(bytes, bit);
         } else {
             stream.skip(quotient + 1);
         }
@@ -140,8 +146,11 @@ fn read_list(cursor: &mut Cursor<'_>) -> Presence {
 /// Bits of a [`Bits::word`] that are always those of the stream once it is full.
 const ALWAYS: u32 = 56;
 
-/// A stream of bits, the next ones in a word: loads of what comes behind them need not
-/// wait for how long the ones before are.
+/// Gaps that are read from one word, and the most bits each of them takes.
+const GAPS_A_WORD: usize = 3;
+const GAP_BITS: u32 = (ALWAYS - 7) / GAPS_A_WORD as u32;
+
+/// A stream of bits, the next ones in a word.
 struct Bits<'a> {
     bytes: &'a [u8],
     /// The byte behind those that are in the word.
@@ -152,13 +161,15 @@ struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
+    /// Full, from a bit on.
     #[inline(always)]
-    fn new(bytes: &'a [u8]) -> Self {
+    fn from(bytes: &'a [u8], bit: usize) -> Self {
+        let used = (bit % 8) as u32;
         Bits {
             bytes,
-            at: 0,
-            word: 0,
-            left: 0,
+            at: bit / 8 + 7,
+            word: window(bytes, bit),
+            left: ALWAYS - used,
         }
     }
 
@@ -170,7 +181,7 @@ impl<'a> Bits<'a> {
         self.left |= ALWAYS;
     }
 
-    /// Goes on by `count` bits, at most [`ALWAYS`] since it was filled.
+    /// Goes on by `count` bits, no more than count.
     #[inline(always)]
     fn skip(&mut self, count: u32) {
         self.word >>= count;
@@ -182,24 +193,19 @@ impl<'a> Bits<'a> {
     fn position(&self) -> usize {
         8 * self.at - self.left as usize
     }
+}
 
-    /// Goes on behind the next 0; how many ones were before it. Ends at more than a day
-    /// has minutes.
-    #[cold]
-    fn long_run(&mut self) -> u32 {
-        let (mut ones, mut bit) = (0, self.position());
-        loop {
-            let more = window(self.bytes, bit).trailing_ones().min(WINDOW_BITS);
-            ones += more;
-            bit += more as usize;
-            if more < WINDOW_BITS || ones >= u32::from(MINUTES) {
-                break;
-            }
+/// Ones from a bit on up to the next 0, and the bit behind that. Ends at more than a day
+/// has minutes.
+#[cold]
+fn long_run(bytes: &[u8], mut bit: usize) -> (u32, usize) {
+    let mut ones = 0;
+    loop {
+        let more = window(bytes, bit).trailing_ones().min(WINDOW_BITS);
+        ones += more;
+        bit += more as usize;
+        if more < WINDOW_BITS || ones >= u32::from(MINUTES) {
+            return (ones, bit + 1);
         }
-        bit += 1;
-        (self.at, self.word, self.left) = (bit / 8, 0, 0);
-        self.fill();
-        self.skip((bit % 8) as u32);
-        ones
     }
 }
