@@ -11,6 +11,7 @@ mod cold;
 #[cfg(test)]
 mod cold_tests;
 pub mod cursor;
+mod frame_sums;
 mod frames;
 mod gauge;
 #[cfg(test)]

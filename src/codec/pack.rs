@@ -2,11 +2,11 @@
 //! (`docs/format/codecs.md`).
 
 use super::cursor::Cursor;
-use super::frames;
 use super::page::CELLS_MAX;
 use super::places;
 use super::presence::Presence;
 use super::put;
+use super::{frame_sums, frames};
 
 /// One value throughout.
 pub const CONSTANT: u8 = 1;
@@ -188,11 +188,11 @@ pub fn sums(tag: u8, cursor: &mut Cursor<'_>, count: usize, cuts: &[usize], sums
                 *sum += value * (cut[1] - cut[0]) as i128;
             }
         }
-        PACKED => frames::sums(cursor, count, cuts, sums, false),
+        PACKED => frame_sums::sums(cursor, count, cuts, sums, false),
         SPARSE => sparse_sums(cursor, count, cuts, sums),
         DELTA if count > 0 => {
             let first = cursor.zigzag();
-            frames::running_sums(cursor, first, count - 1, cuts, sums);
+            frame_sums::running_sums(cursor, first, count - 1, cuts, sums);
         }
         DELTA => cursor.fail("differences of nothing"),
         _ => cursor.fail("an unknown layout of integers"),
@@ -212,7 +212,7 @@ fn sparse_sums(cursor: &mut Cursor<'_>, count: usize, cuts: &[usize], sums: &mut
     for (cut, sum) in cuts.windows(2).zip(sums) {
         let others = &others[places.rank(cut[0] as u16)..places.rank(cut[1] as u16)];
         let same = cut[1] - cut[0] - others.len();
-        *sum += common * same as i128 + frames::add(others);
+        *sum += common * same as i128 + frame_sums::add(others);
     }
 }
 
@@ -228,7 +228,7 @@ pub fn get(tag: u8, cursor: &mut Cursor<'_>, count: usize, index: usize) -> i64 
         // The differences up to it, added up as they are unpacked.
         let first = cursor.zigzag();
         let mut sum = [0];
-        frames::sums(cursor, count - 1, &[0, index], &mut sum, true);
+        frame_sums::sums(cursor, count - 1, &[0, index], &mut sum, true);
         return first.wrapping_add(sum[0] as i64);
     }
     let mut value = [0];

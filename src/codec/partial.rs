@@ -5,7 +5,7 @@ use super::cold::{self, ColdMeta};
 use super::cursor::{Corrupt, Cursor, Result};
 use super::page::{CELLS_MAX, Family, cold_meta};
 use super::presence::MINUTES;
-use super::{frames, gauge, pack, presence_code, simd, wide};
+use super::{frame_sums, gauge, pack, presence_code, simd, wide};
 
 /// Cells of a part of a page, and their sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub fn add_sums(
             let values = &mut values[..end - start];
             cold_meta(cold)?.read_ints(&mut cursor, count, start, values);
             for (cut, sum) in ranks.windows(2).zip(&mut *sums) {
-                *sum = frames::add(&values[cut[0] - start..cut[1] - start]);
+                *sum = frame_sums::add(&values[cut[0] - start..cut[1] - start]);
             }
         }
         wide::SPLIT..=wide::VARINTS => return Ok(false),

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::days::sum;
+use super::counted::sum;
 use crate::error::{Error, Result};
 use crate::model::{Metric, Minute, Name, Release};
 

@@ -7,8 +7,9 @@
 use super::cells::Input;
 use super::combined::{Comparison, Settings, Watch};
 use super::guard;
+use super::identical::TooIdentical;
 use super::input::{Column, Observations, Options, Past};
-use super::null::{MustDiffer, Pulse, TooIdentical};
+use super::null::{MustDiffer, Pulse};
 use super::ratio::SampleRatio;
 use super::recent::Recent;
 use super::report::Report;

@@ -3,7 +3,8 @@
 use super::Arm;
 use super::aside::{Aside, Beside};
 use super::bins::Tail;
-use super::days::{Counted, Days, Keyed, Span};
+use super::counted::{Counted, Span};
+use super::days::{Days, Keyed};
 use super::exposures::Exposures;
 use super::monitor::Pair;
 use crate::error::Result;

@@ -2,15 +2,15 @@
 
 use std::arch::x86_64::*;
 
-use super::{GROUP, SUM_GROUPS_MAX};
+use super::GROUP;
 
 /// The widest value of which every four bytes hold one, wherever in its
 /// first byte it begins.
-const NARROW_MAX: usize = 25;
+pub(super) const NARROW_MAX: usize = 25;
 /// The same for eight bytes.
-const WIDE_MAX: usize = 57;
+pub(super) const WIDE_MAX: usize = 57;
 /// Bytes of a load.
-const LOAD: usize = 16;
+pub(super) const LOAD: usize = 16;
 
 pub fn is_there() -> bool {
     std::arch::is_x86_feature_detected!("avx2")
@@ -104,7 +104,7 @@ const fn wide(width: usize) -> Wide {
 /// How many of `wanted` groups can be loaded without leaving `bytes`, where
 /// the last load of a group begins at its byte `last`.
 #[inline]
-fn loadable(bytes: &[u8], width: usize, last: usize, wanted: usize) -> usize {
+pub(super) fn loadable(bytes: &[u8], width: usize, last: usize, wanted: usize) -> usize {
     match bytes.len().checked_sub(last + LOAD) {
         // All of them, as mostly: that is known without a division, which
         // takes as long as adding up several groups.
@@ -133,43 +133,6 @@ pub fn unpack(bytes: &[u8], width: usize, base: i64, out: &mut [[i64; GROUP]]) -
             groups
         }
     }
-}
-
-#[expect(unsafe_code, reason = "calls what needs AVX2, which is there")]
-pub fn sum(bytes: &[u8], width: usize, wanted: usize) -> (usize, u64) {
-    match width {
-        1..=NARROW_MAX => {
-            let groups = loadable(bytes, width, 4 * width / 8, wanted);
-            // SAFETY: `is_there` was asked; `loadable` keeps every load of
-            // so many groups inside `bytes`.
-            (groups, unsafe { sum_narrow(bytes, width, groups) })
-        }
-        0 | WIDE_MAX.. => (0, 0),
-        _ => {
-            let groups = loadable(bytes, width, 6 * width / 8, wanted);
-            // SAFETY: as above.
-            (groups, unsafe { sum_wide(bytes, width, groups) })
-        }
-    }
-}
-
-#[expect(unsafe_code, reason = "calls what needs AVX2, which is there")]
-pub fn sum_frames(bytes: &[u8], width: u8, more: &[i64]) -> (usize, u64) {
-    // SAFETY: `is_there` was asked.
-    unsafe { sum_narrow_frames(bytes, width, more) }
-}
-
-#[expect(unsafe_code, reason = "calls what needs AVX2, which is there")]
-pub fn sum_running(bytes: &[u8], width: usize) -> Option<(u64, u64)> {
-    if width == 0 {
-        return Some((0, 0));
-    }
-    if width > NARROW_MAX || loadable(bytes, width, 4 * width / 8, SUM_GROUPS_MAX) < SUM_GROUPS_MAX
-    {
-        return None;
-    }
-    // SAFETY: `is_there` was asked; `loadable` counted eight groups.
-    Some(unsafe { sum_narrow_running(bytes, width) })
 }
 
 #[expect(unsafe_code, reason = "calls what needs AVX2, which is there")]
@@ -246,7 +209,7 @@ fn store_group(values: &mut [i64; GROUP], low: __m256i, high: __m256i) {
 /// The loads at `at` and `second` bytes behind it stay inside `bytes`.
 #[target_feature(enable = "avx2")]
 #[expect(unsafe_code, reason = "loads without a check each")]
-unsafe fn words(bytes: &[u8], at: usize, second: usize, how: [__m256i; 3]) -> __m256i {
+pub(super) unsafe fn words(bytes: &[u8], at: usize, second: usize, how: [__m256i; 3]) -> __m256i {
     let [shuffle, shift, mask] = how;
     // SAFETY: as the caller says.
     let loaded = unsafe { load(bytes, at, at + second) };
@@ -255,7 +218,7 @@ unsafe fn words(bytes: &[u8], at: usize, second: usize, how: [__m256i; 3]) -> __
 }
 
 #[target_feature(enable = "avx2")]
-fn narrow_how(width: usize) -> [__m256i; 3] {
+pub(super) fn narrow_how(width: usize) -> [__m256i; 3] {
     let table = &NARROW[width];
     let mask = _mm256_set1_epi32((1 << width) - 1);
     [vector(&table.shuffle), vector(&table.shift), mask]
@@ -281,102 +244,8 @@ unsafe fn unpack_narrow(bytes: &[u8], width: usize, base: i64, out: &mut [[i64; 
     }
 }
 
-/// Groups from `at` on, added up in eight words of 32 bits.
-///
-/// # Safety
-/// So many groups can be loaded. There are at most eight.
 #[target_feature(enable = "avx2")]
-#[inline]
-#[expect(unsafe_code, reason = "loads without a check each")]
-unsafe fn add_narrow(bytes: &[u8], at: usize, width: usize, groups: usize) -> __m256i {
-    let (how, second) = (narrow_how(width), 4 * width / 8);
-    let mut sum = _mm256_setzero_si256();
-    for group in 0..groups {
-        // SAFETY: the caller counted this group.
-        let words = unsafe { words(bytes, at + group * width, second, how) };
-        // Eight of 25 bits make 28.
-        sum = _mm256_add_epi32(sum, words);
-    }
-    sum
-}
-
-/// # Safety
-/// So many groups can be loaded: [`loadable`]. There are at most eight.
-#[target_feature(enable = "avx2")]
-#[expect(unsafe_code, reason = "loads without a check each")]
-unsafe fn sum_narrow(bytes: &[u8], width: usize, groups: usize) -> u64 {
-    // SAFETY: as the caller says.
-    let sum = unsafe { add_narrow(bytes, 0, width, groups) };
-    across(both_halves(sum))
-}
-
-/// Frames up to the first that is too wide, or too near the end. A page has so few
-/// that their sum stays far below 64 bits.
-#[target_feature(enable = "avx2")]
-#[expect(unsafe_code, reason = "loads without a check each")]
-fn sum_narrow_frames(bytes: &[u8], width: u8, more: &[i64]) -> (usize, u64) {
-    let (mut at, mut total) = (0, _mm256_setzero_si256());
-    for (done, more) in more.iter().enumerate() {
-        let width = (*more as u64).saturating_add(width.into());
-        let next = at + SUM_GROUPS_MAX * width.min(WIDE_MAX as u64) as usize;
-        // The last group begins a width before `next`, and its second load not a
-        // width after that.
-        if width > NARROW_MAX as u64 || next + LOAD > bytes.len() {
-            return (done, across(total));
-        }
-        if width > 0 {
-            // SAFETY: the loads of eight groups end before `next` and a load.
-            let sum = unsafe { add_narrow(bytes, at, width as usize, SUM_GROUPS_MAX) };
-            total = _mm256_add_epi64(total, both_halves(sum));
-        }
-        at = next;
-    }
-    (more.len(), across(total))
-}
-
-/// # Safety
-/// Eight groups can be loaded: [`loadable`].
-#[target_feature(enable = "avx2")]
-#[expect(unsafe_code, reason = "loads without a check each")]
-unsafe fn sum_narrow_running(bytes: &[u8], width: usize) -> (u64, u64) {
-    let (how, second) = (narrow_how(width), 4 * width / 8);
-    let (mut sum, mut running) = (_mm256_setzero_si256(), _mm256_setzero_si256());
-    for group in 0..SUM_GROUPS_MAX {
-        // SAFETY: the caller counted this group.
-        let words = unsafe { words(bytes, group * width, second, how) };
-        sum = _mm256_add_epi32(sum, words);
-        // 36 of 25 bits make less than 31.
-        running = _mm256_add_epi32(running, sum);
-    }
-    // Value l of group g is in 64 − 8·g − l of the sums: in 8·(8 − g), but for l.
-    let behind = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    let behind = _mm256_mullo_epi32(sum, behind);
-    let running = SUM_GROUPS_MAX as u64 * across(both_halves(running));
-    (
-        across(both_halves(sum)),
-        running - across(both_halves(behind)),
-    )
-}
-
-/// The eight words of 32 bits as four of 64, two each added up.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn both_halves(words: __m256i) -> __m256i {
-    let low = _mm256_cvtepu32_epi64(_mm256_castsi256_si128(words));
-    let high = _mm256_cvtepu32_epi64(_mm256_extracti128_si256::<1>(words));
-    _mm256_add_epi64(low, high)
-}
-
-/// The sum of the four words, which does not leave 64 bits.
-#[target_feature(enable = "avx2")]
-fn across(words: __m256i) -> u64 {
-    let mut parts = [0_u64; 4];
-    store(&mut parts, words);
-    parts.iter().sum()
-}
-
-#[target_feature(enable = "avx2")]
-fn wide_how(width: usize) -> [[__m256i; 3]; 2] {
+pub(super) fn wide_how(width: usize) -> [[__m256i; 3]; 2] {
     let table = &WIDE[width];
     let mask = _mm256_set1_epi64x((1 << width) - 1);
     [0, 1].map(|half| {
@@ -394,7 +263,13 @@ fn wide_how(width: usize) -> [[__m256i; 3]; 2] {
 /// The loads of the group at `at` stay inside `bytes`.
 #[target_feature(enable = "avx2")]
 #[expect(unsafe_code, reason = "loads without a check each")]
-unsafe fn quad(bytes: &[u8], at: usize, width: usize, half: usize, how: [__m256i; 3]) -> __m256i {
+pub(super) unsafe fn quad(
+    bytes: &[u8],
+    at: usize,
+    width: usize,
+    half: usize,
+    how: [__m256i; 3],
+) -> __m256i {
     let [shuffle, shift, mask] = how;
     let (low, high) = (4 * half * width / 8, (4 * half + 2) * width / 8);
     // SAFETY: as the caller says.
@@ -423,22 +298,4 @@ unsafe fn unpack_wide(bytes: &[u8], width: usize, base: i64, out: &mut [[i64; GR
             _mm256_add_epi64(high, base),
         );
     }
-}
-
-/// # Safety
-/// So many groups can be loaded: [`loadable`]. There are at most eight.
-#[target_feature(enable = "avx2")]
-#[expect(unsafe_code, reason = "loads without a check each")]
-unsafe fn sum_wide(bytes: &[u8], width: usize, groups: usize) -> u64 {
-    let how = wide_how(width);
-    let mut sum = _mm256_setzero_si256();
-    for group in 0..groups {
-        for (half, how) in how.into_iter().enumerate() {
-            // SAFETY: `loadable` counted this group.
-            let words = unsafe { quad(bytes, group * width, width, half, how) };
-            // Sixteen of below 57 bits, and four of those, stay within 64.
-            sum = _mm256_add_epi64(sum, words);
-        }
-    }
-    across(sum)
 }

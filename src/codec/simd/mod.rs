@@ -30,7 +30,7 @@ pub fn unpack(bytes: &[u8], width: u8, base: i64, out: &mut [[i64; GROUP]]) -> u
 pub fn sum(bytes: &[u8], width: u8, groups: usize) -> (usize, u64) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     if avx2::is_there() {
-        return avx2::sum(bytes, width.into(), groups.min(SUM_GROUPS_MAX));
+        return sums::sum(bytes, width.into(), groups.min(SUM_GROUPS_MAX));
     }
     let _ = (bytes, width, groups);
     (0, 0)
@@ -42,7 +42,7 @@ pub fn sum(bytes: &[u8], width: u8, groups: usize) -> (usize, u64) {
 pub fn sum_frames(bytes: &[u8], width: u8, more: &[i64]) -> (usize, u64) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     if avx2::is_there() {
-        return avx2::sum_frames(bytes, width, more);
+        return sums::sum_frames(bytes, width, more);
     }
     let _ = (bytes, width, more);
     (0, 0)
@@ -54,7 +54,7 @@ pub fn sum_frames(bytes: &[u8], width: u8, more: &[i64]) -> (usize, u64) {
 pub fn sum_running(bytes: &[u8], width: u8) -> Option<(u64, u64)> {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     if avx2::is_there() {
-        return avx2::sum_running(bytes, width.into());
+        return sums::sum_running(bytes, width.into());
     }
     let _ = (bytes, width);
     None
@@ -123,6 +123,8 @@ pub fn with_bit_instructions<T>(work: impl FnOnce() -> T) -> T {
 mod avx2;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod predict;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod sums;
 
 #[cfg(test)]
 mod tests {
