@@ -163,6 +163,7 @@ fn widen_fours(values: &[i64], out: &mut [i128]) -> usize {
 /// # Safety
 /// Both are offsets at which `bytes` goes on for [`LOAD`] bytes.
 #[target_feature(enable = "avx2")]
+#[inline]
 #[expect(unsafe_code, reason = "there is no other load without a check each")]
 unsafe fn load(bytes: &[u8], low: usize, high: usize) -> __m256i {
     debug_assert!(low.max(high) + LOAD <= bytes.len());
@@ -177,6 +178,7 @@ unsafe fn load(bytes: &[u8], low: usize, high: usize) -> __m256i {
 }
 
 #[target_feature(enable = "avx2")]
+#[inline]
 #[expect(unsafe_code, reason = "a load from an array")]
 pub(super) fn vector<T, const N: usize>(array: &[T; N]) -> __m256i {
     const { assert!(size_of::<[T; N]>() == 32) };
@@ -185,6 +187,7 @@ pub(super) fn vector<T, const N: usize>(array: &[T; N]) -> __m256i {
 }
 
 #[target_feature(enable = "avx2")]
+#[inline]
 #[expect(unsafe_code, reason = "a store to an array")]
 pub(super) fn store<T, const N: usize>(array: &mut [T; N], values: __m256i) {
     const { assert!(size_of::<[T; N]>() == 32) };
@@ -208,6 +211,7 @@ fn store_group(values: &mut [i64; GROUP], low: __m256i, high: __m256i) {
 /// # Safety
 /// The loads at `at` and `second` bytes behind it stay inside `bytes`.
 #[target_feature(enable = "avx2")]
+#[inline]
 #[expect(unsafe_code, reason = "loads without a check each")]
 pub(super) unsafe fn words(bytes: &[u8], at: usize, second: usize, how: [__m256i; 3]) -> __m256i {
     let [shuffle, shift, mask] = how;
@@ -218,6 +222,7 @@ pub(super) unsafe fn words(bytes: &[u8], at: usize, second: usize, how: [__m256i
 }
 
 #[target_feature(enable = "avx2")]
+#[inline]
 pub(super) fn narrow_how(width: usize) -> [__m256i; 3] {
     let table = &NARROW[width];
     let mask = _mm256_set1_epi32((1 << width) - 1);
@@ -245,6 +250,7 @@ unsafe fn unpack_narrow(bytes: &[u8], width: usize, base: i64, out: &mut [[i64; 
 }
 
 #[target_feature(enable = "avx2")]
+#[inline]
 pub(super) fn wide_how(width: usize) -> [[__m256i; 3]; 2] {
     let table = &WIDE[width];
     let mask = _mm256_set1_epi64x((1 << width) - 1);
@@ -262,6 +268,7 @@ pub(super) fn wide_how(width: usize) -> [[__m256i; 3]; 2] {
 /// # Safety
 /// The loads of the group at `at` stay inside `bytes`.
 #[target_feature(enable = "avx2")]
+#[inline]
 #[expect(unsafe_code, reason = "loads without a check each")]
 pub(super) unsafe fn quad(
     bytes: &[u8],

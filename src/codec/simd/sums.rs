@@ -130,6 +130,7 @@ fn both_halves(words: __m256i) -> __m256i {
 
 /// The sum of the four words, which does not leave 64 bits.
 #[target_feature(enable = "avx2")]
+#[inline]
 fn across(words: __m256i) -> u64 {
     let mut parts = [0_u64; 4];
     store(&mut parts, words);
