@@ -24,6 +24,7 @@ use crate::model::Name;
 use crate::storage::disk::{Disk, DiskFile, Open};
 use crate::storage::manifest::{CommitError, commit};
 use crate::storage::planted::{Bug, planted};
+use crate::storage::segment::Segment;
 use crate::storage::wal::WalWriter;
 
 /// An open store. See the module.
@@ -226,6 +227,12 @@ impl Core {
             state,
             series: self.series.clone(),
         }
+    }
+
+    /// The segments as they are now. For work that goes on for long: a whole
+    /// snapshot would keep memtables alive, as many as fill up meanwhile.
+    pub fn segments(&self) -> Arc<Vec<Arc<Segment>>> {
+        self.snapshot().state.segments
     }
 
     /// The retention floor.

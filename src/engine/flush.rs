@@ -189,8 +189,8 @@ impl Core {
         let Some(frozen) = self.log.lock().frozen.clone() else {
             return Ok(());
         };
-        let snapshot = self.snapshot();
-        let Some(memtable) = snapshot.state.frozen else {
+        // Nothing else of the state: what is held here commits would have to copy.
+        let Some(memtable) = self.state.read().frozen.clone() else {
             return Ok(());
         };
         let (first_sequence, mut next_segment) = {

@@ -67,9 +67,8 @@ impl Core {
 
     /// Which of some segments are damaged; all where none shows it.
     fn damaged_of(&self, inputs: &[u64]) -> Vec<u64> {
-        let state = self.snapshot().state;
-        let inputs_now = state
-            .segments
+        let segments = self.segments();
+        let inputs_now = segments
             .iter()
             .filter(|segment| inputs.contains(&segment.meta().id));
         let damaged: Vec<u64> = inputs_now
@@ -90,8 +89,8 @@ impl Core {
     /// Segments that can not be merged, lest they are chosen over and over.
     fn left_alone(&self) -> Vec<u64> {
         let mut skip = self.work.lock().unmergeable.clone();
-        let state = self.snapshot().state;
-        skip.extend(state.broken.iter().map(|broken| broken.meta.id));
+        let broken = self.snapshot().state.broken;
+        skip.extend(broken.iter().map(|broken| broken.meta.id));
         skip
     }
 
@@ -116,19 +115,10 @@ impl Core {
         keep: Keep<'_>,
         threads: usize,
     ) -> Result<Option<SegmentMeta>> {
-        let snapshot = self.snapshot();
-        let inputs: Vec<Arc<Segment>> = choice
-            .inputs
-            .iter()
-            .filter_map(|id| {
-                snapshot
-                    .state
-                    .segments
-                    .iter()
-                    .find(|segment| segment.meta().id == *id)
-            })
-            .cloned()
-            .collect();
+        let segments = self.segments();
+        let wanted = |id: &u64| segments.iter().find(|segment| segment.meta().id == *id);
+        let inputs: Vec<Arc<Segment>> = choice.inputs.iter().filter_map(wanted).cloned().collect();
+        drop(segments);
         if inputs.len() != choice.inputs.len() {
             // Retention was faster.
             return Ok(None);
