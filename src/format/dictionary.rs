@@ -60,7 +60,7 @@ impl Dictionary {
                 return None;
             }
         }
-        (dictionary.plain().len() <= DICTIONARY_BYTES_MAX - DICTIONARY_FRAME_BYTES)
+        (dictionary.plain_bytes() <= DICTIONARY_BYTES_MAX - DICTIONARY_FRAME_BYTES)
             .then_some(dictionary)
     }
 
@@ -115,17 +115,29 @@ impl Dictionary {
     /// Counts, lengths, then all names back to back.
     #[must_use]
     pub fn plain(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.text.len() + self.ends.len() + 16);
-        for sort in [Sort::Release, Sort::Branch, Sort::Metric] {
-            put::varint(&mut out, self.count(sort) as u64);
-        }
-        let mut start = 0;
-        for end in &self.ends {
-            put::varint(&mut out, u64::from(end - start));
-            start = *end;
+        let mut out = Vec::with_capacity(self.plain_bytes());
+        for number in self.plain_numbers() {
+            put::varint(&mut out, number);
         }
         out.extend_from_slice(self.text.as_bytes());
         out
+    }
+
+    /// What stands before the names.
+    fn plain_numbers(&self) -> impl Iterator<Item = u64> {
+        let counts = [Sort::Release, Sort::Branch, Sort::Metric].map(|sort| self.count(sort));
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let lengths = self.ends.iter().zip(starts).map(|(end, start)| end - start);
+        counts
+            .into_iter()
+            .map(|count| count as u64)
+            .chain(lengths.map(u64::from))
+    }
+
+    /// The length of [`Dictionary::plain`], without making it.
+    fn plain_bytes(&self) -> usize {
+        let numbers: usize = self.plain_numbers().map(put::varint_bytes).sum();
+        numbers + self.text.len()
     }
 
     /// The inverse of [`Dictionary::plain`].

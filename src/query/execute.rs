@@ -73,11 +73,11 @@ pub fn run(query: &Query<'_>, table: &mut Table) -> Result<()> {
     };
     let segments = &snapshot.state.segments;
     let in_range = readable_segments(query, choice)?;
-    let recent = Recent::find(snapshot, choice);
+    let recent = Recent::find(snapshot, choice)?;
     let sources = in_range
         .iter()
         .map(|index| (*index as u32, &*segments[*index]));
-    let mut gather = Gather::new(sources, &recent, choice)?;
+    let mut gather = Gather::new(snapshot, sources, &recent, choice)?;
     let names = std::mem::take(&mut gather.names);
     let context = Context::new(query, &names, table);
     let mut cache = NameCache::new(&names);

@@ -20,8 +20,6 @@ use crate::storage::segment::{
     Block, EncodedSeries, Identity, Segment, SegmentWriter, segment_file_name,
 };
 
-/// Bytes of input merged between two writes.
-const JOB_BYTES: usize = 2 << 20;
 /// Series merged between two writes at most.
 const JOBS_MAX: usize = 4_096;
 /// Cells for which a thread is worth its start.
@@ -226,6 +224,7 @@ fn write_merged(
         bucket,
         cold_before_day,
         floor,
+        input_bytes: core.options.budget().merge_input(),
     };
     let mut walk = names.walk()?;
     let mut jobs = Vec::new();
@@ -259,6 +258,8 @@ struct Merge<'a> {
     bucket: u32,
     cold_before_day: u32,
     floor: u32,
+    /// Bytes of input merged between two writes.
+    input_bytes: usize,
 }
 
 /// What a thread keeps from series to series.
@@ -269,12 +270,12 @@ struct Scratch {
 
 impl Merge<'_> {
     /// The next series to be merged before anything is written: as many as
-    /// `JOB_BYTES` of input make, which bounds the memory of their output. Says
+    /// the budget allows, which bounds the memory of their output. Says
     /// whether more may follow.
     fn next_jobs(&self, walk: &mut Walk<'_>, jobs: &mut Vec<Job>) -> Result<bool> {
         jobs.clear();
         let mut bytes = 0;
-        while bytes < JOB_BYTES && jobs.len() < JOBS_MAX {
+        while bytes < self.input_bytes && jobs.len() < JOBS_MAX {
             let mut parts = Vec::with_capacity(1);
             let Some(key) = walk.step(&mut parts)? else {
                 return Ok(false);
