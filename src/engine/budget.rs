@@ -39,6 +39,11 @@ impl Budget {
         least + spare
     }
 
+    /// What answers that are being made may take, all of them together.
+    pub const fn answers(self) -> usize {
+        self.0 / 4
+    }
+
     /// Bytes of input that a merge reads between two writes; more than some give
     /// nothing, as threads are busy then.
     pub const fn merge_input(self) -> usize {
@@ -66,7 +71,7 @@ impl Budget {
 }
 
 /// Bytes in words.
-fn shown(bytes: usize) -> String {
+pub fn shown(bytes: usize) -> String {
     match bytes >> 20 {
         0 => format!("{} KiB", bytes >> 10),
         mebibytes => format!("{mebibytes} MiB"),
@@ -83,7 +88,7 @@ mod tests {
             let budget = Budget::new(bytes);
             for table in [0, bytes / 5, budget.series()] {
                 let work = bytes / 8;
-                let parts = table + 2 * budget.memtable(table) + bytes / 4 + work;
+                let parts = table + 2 * budget.memtable(table) + budget.answers() + work;
                 assert!(parts.abs_diff(bytes) < 4, "{bytes} {table}");
             }
             assert!(budget.memtable(bytes) > 0, "a table beyond its part");

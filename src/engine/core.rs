@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use crate::engine::answers::Answers;
 use crate::engine::commit::Queue;
 use crate::engine::options::{Durability, Options};
 use crate::engine::recovery::open_refused;
@@ -47,6 +48,8 @@ pub struct Core {
     pub manifest: Mutex<Manifest>,
     /// Series by number and name.
     pub series: Arc<SeriesTable>,
+    /// What answers of queries may take.
+    pub answers: Arc<Answers>,
     /// What readers see. Held for the time of a merge in memory.
     pub state: RwLock<State>,
     /// What readers in other processes see.
@@ -226,6 +229,7 @@ impl Core {
         Snapshot {
             state,
             series: self.series.clone(),
+            answers: self.answers.clone(),
         }
     }
 

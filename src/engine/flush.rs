@@ -70,7 +70,7 @@ pub fn write_segments(
             first_sequence: first.min(last),
             last_sequence: last,
         };
-        let (dictionary, places) = match Places::of(&series.infos(), &members) {
+        let (dictionary, places) = match Places::with_plain(&series.infos(), &members) {
             Some((dictionary, places)) => (Some(dictionary), places),
             None => (None, Places::default()),
         };

@@ -3,7 +3,7 @@
 //! bytes for each number between the first and the last one of each sort.
 
 use crate::engine::series::{Infos, Numbers};
-use crate::format::dictionary::{Dictionary, Sort};
+use crate::format::dictionary::{Dictionary, Sort, plain};
 
 const SORTS: [Sort; 3] = [Sort::Release, Sort::Branch, Sort::Metric];
 /// The place of a name that does not occur.
@@ -20,18 +20,49 @@ struct Range {
     places: Vec<u32>,
 }
 
+/// Names of one sort, by their numbers.
+#[derive(Clone)]
+struct NamesOf<'n, 'i> {
+    infos: &'i Infos<'i>,
+    sort: Sort,
+    numbers: std::slice::Iter<'n, u32>,
+}
+
+impl<'i> Iterator for NamesOf<'_, 'i> {
+    type Item = &'i str;
+
+    fn next(&mut self) -> Option<&'i str> {
+        let number = self.numbers.next()?;
+        Some(self.infos.name(self.sort, *number))
+    }
+}
+
 impl Places {
     /// The dictionary of the names of series, and the places of these; `None` for
     /// more names than a dictionary holds.
-    pub fn of(infos: &Infos<'_>, ids: &[u32]) -> Option<(Dictionary, Self)> {
+    pub fn of<'i>(infos: &'i Infos<'i>, ids: &[u32]) -> Option<(Dictionary, Self)> {
+        Self::with(infos, ids, |sorts| Dictionary::of(sorts))
+    }
+
+    /// As [`Places::of`], with the dictionary in bytes.
+    pub fn with_plain<'i>(infos: &'i Infos<'i>, ids: &[u32]) -> Option<(Vec<u8>, Self)> {
+        Self::with(infos, ids, |sorts| plain(&sorts))
+    }
+
+    fn with<'i, D>(
+        infos: &'i Infos<'i>,
+        ids: &[u32],
+        make: impl FnOnce([NamesOf<'_, 'i>; 3]) -> Option<D>,
+    ) -> Option<(D, Self)> {
         let mut places = Places::default();
         let sorted = SORTS.map(|sort| places.0[sort as usize].take(infos, ids, sort));
-        let names = |sort: Sort| {
-            let numbers = sorted[sort as usize].iter();
-            numbers.map(move |number| infos.name(sort, *number))
+        let names = |sort: Sort| NamesOf {
+            infos,
+            sort,
+            numbers: sorted[sort as usize].iter(),
         };
-        let dictionary = Dictionary::of(SORTS.map(names))?;
-        Some((dictionary, places))
+        let made = make(SORTS.map(names))?;
+        Some((made, places))
     }
 
     /// The key of one of those series by the places of its names.

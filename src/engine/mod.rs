@@ -1,6 +1,7 @@
 //! The engine: how writes become durable and visible, and how files are made,
 //! merged, dropped, checked and mended.
 
+pub mod answers;
 pub mod arrivals;
 pub mod audit;
 pub mod backup;

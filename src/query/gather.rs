@@ -63,6 +63,15 @@ pub struct Names<'a> {
     pub metrics: Vec<&'a str>,
 }
 
+impl Names<'_> {
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let lists = [&self.releases, &self.branches, &self.metrics];
+        let names: usize = lists.iter().map(|list| list.capacity()).sum();
+        names * size_of::<&str>()
+    }
+}
+
 /// The series of memtables that are asked for, sorted by their names.
 #[derive(Default)]
 pub struct Recent {
