@@ -17,9 +17,13 @@ use hotstove::{
     Series, Store, Worse,
 };
 
+#[path = "common/memory.rs"]
+#[expect(dead_code, reason = "shared with benches that write")]
+mod memory;
 #[path = "../tests/support/random.rs"]
 mod random;
 
+use memory::Watch;
 use random::Random;
 
 const MINUTES: u32 = 14 * 1_440;
@@ -130,6 +134,8 @@ fn health(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path();
     let metrics = store(path);
+    // What judging takes, without making the store.
+    let _watch = Watch::start();
     let at = Minute::new(START + MINUTES).expect("a minute");
     let open = || {
         Reader::open(path)

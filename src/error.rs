@@ -37,8 +37,8 @@ pub enum ErrorKind {
     Held,
     /// The store was opened for reading only, or has been closed.
     ReadOnly,
-    /// An aggregate left the range of 128-bit integers, or a limit of
-    /// [`crate::limits`] was reached.
+    /// An aggregate left the range of 128-bit integers, a limit of
+    /// [`crate::limits`] was reached, or a part of the memory budget.
     Limit,
 }
 

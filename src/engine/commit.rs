@@ -271,7 +271,8 @@ impl Core {
             if log.wal.is_none() {
                 self.start_log(log)?;
             }
-            let full = self.state.read().active.bytes() >= self.options.memory_budget / 2
+            let most = self.options.budget().memtable(self.series.bytes());
+            let full = self.state.read().active.bytes() >= most
                 || log.last.1 >= self.options.wal_limit / 2;
             if !full {
                 return Ok(());

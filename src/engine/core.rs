@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use crate::engine::answers::Answers;
 use crate::engine::commit::Queue;
 use crate::engine::options::{Durability, Options};
 use crate::engine::recovery::open_refused;
@@ -24,6 +25,7 @@ use crate::model::Name;
 use crate::storage::disk::{Disk, DiskFile, Open};
 use crate::storage::manifest::{CommitError, commit};
 use crate::storage::planted::{Bug, planted};
+use crate::storage::segment::Segment;
 use crate::storage::wal::WalWriter;
 
 /// An open store. See the module.
@@ -46,6 +48,8 @@ pub struct Core {
     pub manifest: Mutex<Manifest>,
     /// Series by number and name.
     pub series: Arc<SeriesTable>,
+    /// What answers of queries may take.
+    pub answers: Arc<Answers>,
     /// What readers see. Held for the time of a merge in memory.
     pub state: RwLock<State>,
     /// What readers in other processes see.
@@ -225,7 +229,14 @@ impl Core {
         Snapshot {
             state,
             series: self.series.clone(),
+            answers: self.answers.clone(),
         }
+    }
+
+    /// The segments as they are now. For work that goes on for long: a whole
+    /// snapshot would keep memtables alive, as many as fill up meanwhile.
+    pub fn segments(&self) -> Arc<Vec<Arc<Segment>>> {
+        self.snapshot().state.segments
     }
 
     /// The retention floor.

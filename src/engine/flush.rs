@@ -2,22 +2,26 @@
 //! and source offsets move in one step.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::codec::Page;
 use crate::engine::core::Core;
+use crate::engine::members::Places;
 use crate::engine::memtable::Memtable;
 use crate::engine::merge::DayMerge;
-use crate::engine::series::{SeriesInfo, SeriesTable};
+use crate::engine::series::SeriesTable;
+use crate::engine::tight::push_tight;
 use crate::engine::worker::in_order;
 use crate::error::Result;
 use crate::format::segment_meta::SegmentMeta;
 use crate::format::wal;
 use crate::limits::{MINUTES_PER_BUCKET, MINUTES_PER_DAY};
-use crate::model::SeriesKey;
+use crate::model::Kind;
 use crate::storage::disk::Disk;
 use crate::storage::planted::{Bug, planted};
-use crate::storage::segment::{EncodedSeries, Segment, SegmentWriter, segment_file_name};
+use crate::storage::segment::{EncodedSeries, Identity, Segment, SegmentWriter, segment_file_name};
+use crate::storage::wal::SeriesNames;
 
 /// Where and as what segments are written.
 pub struct Target<'a> {
@@ -43,36 +47,15 @@ const BYTES_PER_THREAD: usize = 1 << 20;
 /// Series encoded between two writes.
 const SERIES_AT_ONCE: usize = 256;
 
-/// Writes a memtable as segments. Memory: some series at a time beside it, encoded.
+/// Writes a memtable as segments. Memory: four bytes a series, the names, and some
+/// series at a time beside it, encoded.
 pub fn write_segments(
     memtable: &Memtable,
     series: &SeriesTable,
     target: Target<'_>,
 ) -> Result<Vec<SegmentMeta>> {
-    // Series by bucket, in the order of their names.
-    let mut written = Vec::new();
-    series.visit(None, |id, info| {
-        // The table is locked: who resolves a new series waits, and all behind.
-        if memtable.contains(id) {
-            written.push((id, info.clone()));
-        }
-    });
-    let mut buckets: BTreeMap<u32, Vec<(u32, Arc<SeriesInfo>)>> = BTreeMap::new();
-    for (id, info) in written {
-        let Some((first, last)) = memtable.series_span(id) else {
-            continue;
-        };
-        for bucket in first / MINUTES_PER_BUCKET..=last / MINUTES_PER_BUCKET {
-            let minutes = bucket_minutes(bucket, target.floor);
-            let mut any = false;
-            memtable.visit(id, minutes, |_, _| any = true);
-            if any {
-                buckets.entry(bucket).or_default().push((id, info.clone()));
-            }
-        }
-    }
     let mut written = Unnamed::new(target.disk);
-    for (bucket, members) in buckets {
+    for (bucket, members) in by_bucket(memtable, series, target.floor) {
         let id = *target.next_segment;
         *target.next_segment += 1;
         let (first, last) = target.sequences;
@@ -80,34 +63,92 @@ pub fn write_segments(
             .in_segments
             .get(&bucket)
             .map_or(first, |held| first.max(held + 1));
-        let mut keys = members.iter().map(|(_, info)| &info.key);
-        let keys: &mut dyn Iterator<Item = &SeriesKey> = &mut keys;
-        let mut writer = SegmentWriter::create(
-            target.disk,
-            target.store_id,
-            id,
+        let identity = Identity {
             bucket,
-            (first.min(last), last),
-            keys,
-        )?;
+            store_id: target.store_id,
+            segment_id: id,
+            first_sequence: first.min(last),
+            last_sequence: last,
+        };
+        let (dictionary, places) = match Places::with_plain(&series.infos(), &members) {
+            Some((dictionary, places)) => (Some(dictionary), places),
+            None => (None, Places::default()),
+        };
+        let mut writer = SegmentWriter::with_names(target.disk, identity, dictionary)?;
         let threads = match memtable.bytes() >= 2 * BYTES_PER_THREAD {
             true => target.threads,
             false => 1,
         };
+        let minutes = bucket_minutes(bucket, target.floor);
         for members in members.chunks(SERIES_AT_ONCE) {
+            let known: Vec<_> = {
+                let infos = series.infos();
+                let known = |id: &u32| (places.key(infos.numbers(*id)), infos.kind(*id));
+                members.iter().map(known).collect()
+            };
             let encoded = in_order(threads, members.len(), DayMerge::default, |merge, index| {
-                let (series, info) = &members[index];
-                let minutes = bucket_minutes(bucket, target.floor);
-                let pages = days(memtable, *series, info, minutes, merge)?;
-                EncodedSeries::new(bucket, info.kind, &pages, 0)
+                let kind = known[index].1;
+                let pages = days(memtable, members[index], kind, minutes.clone(), merge)?;
+                EncodedSeries::new(bucket, kind, &pages, 0)
             });
-            for ((_, info), encoded) in members.iter().zip(encoded) {
-                writer.push_encoded(writer.indices(&info.key)?, &encoded?)?;
+            for ((key, _), encoded) in known.into_iter().zip(encoded) {
+                writer.push_encoded(key, &encoded?)?;
             }
         }
         written.metas.push(writer.finish()?);
     }
     Ok(written.keep())
+}
+
+/// The series of a memtable that have cells in a bucket, in the order of their names.
+fn by_bucket(memtable: &Memtable, series: &SeriesTable, floor: u32) -> BTreeMap<u32, Vec<u32>> {
+    let mut buckets = BTreeMap::new();
+    let Some((first, last)) = memtable.span() else {
+        return buckets;
+    };
+    let mut all = Vec::new();
+    // For the list alone: the table is locked meanwhile.
+    let infos = series.infos();
+    let held = infos.in_order(None).filter(|id| memtable.contains(*id));
+    held.for_each(|id| push_tight(&mut all, id));
+    drop(infos);
+    let (first, last) = (first / MINUTES_PER_BUCKET, last / MINUTES_PER_BUCKET);
+    if first == last {
+        // Nearly always: then there is one list, and not two.
+        let minutes = bucket_minutes(first, floor);
+        all.retain(|id| {
+            let span = memtable.series_span(*id);
+            span.is_some_and(|span| has_cells(memtable, *id, span, &minutes))
+        });
+        if !all.is_empty() {
+            buckets.insert(first, all);
+        }
+        return buckets;
+    }
+    for id in all {
+        let Some(span) = memtable.series_span(id) else {
+            continue;
+        };
+        for bucket in span.0 / MINUTES_PER_BUCKET..=span.1 / MINUTES_PER_BUCKET {
+            if has_cells(memtable, id, span, &bucket_minutes(bucket, floor)) {
+                push_tight(buckets.entry(bucket).or_default(), id);
+            }
+        }
+    }
+    buckets
+}
+
+/// Whether a series, its first and last minute being known, has a cell in others.
+fn has_cells(memtable: &Memtable, id: u32, span: (u32, u32), minutes: &Range<u32>) -> bool {
+    let (first, last) = span;
+    if minutes.contains(&first) || minutes.contains(&last) {
+        return true;
+    }
+    let mut any = false;
+    if first < minutes.end && minutes.start <= last {
+        memtable.visit(id, minutes.clone(), |_, _| any = true);
+    }
+    any
 }
 
 /// Segments that no manifest names yet: removed again unless they are kept, so
@@ -145,7 +186,7 @@ impl Drop for Unnamed<'_> {
 }
 
 /// The minutes of a bucket that are not below the floor.
-pub fn bucket_minutes(bucket: u32, floor: u32) -> std::ops::Range<u32> {
+pub fn bucket_minutes(bucket: u32, floor: u32) -> Range<u32> {
     let first = bucket * MINUTES_PER_BUCKET;
     let edge = u32::from(planted(Bug::BucketEdge));
     first.max(floor)..first + MINUTES_PER_BUCKET - edge
@@ -155,8 +196,8 @@ pub fn bucket_minutes(bucket: u32, floor: u32) -> std::ops::Range<u32> {
 fn days(
     memtable: &Memtable,
     series: u32,
-    info: &SeriesInfo,
-    minutes: std::ops::Range<u32>,
+    kind: Kind,
+    minutes: Range<u32>,
     merge: &mut DayMerge,
 ) -> Result<Vec<(u32, Page)>> {
     let mut pages = Vec::new();
@@ -167,16 +208,16 @@ fn days(
         if let Some(before) = current.replace(day)
             && before != day
         {
-            pages.push((before, merge.take(info.kind)));
+            pages.push((before, merge.take(kind)));
         }
-        let added = merge.add((minute % MINUTES_PER_DAY) as u16, value, info.kind);
+        let added = merge.add((minute % MINUTES_PER_DAY) as u16, value, kind);
         if failed.is_ok() {
             failed = added;
         }
     });
     failed?;
     if let Some(day) = current {
-        pages.push((day, merge.take(info.kind)));
+        pages.push((day, merge.take(kind)));
     }
     Ok(pages)
 }
@@ -189,8 +230,8 @@ impl Core {
         let Some(frozen) = self.log.lock().frozen.clone() else {
             return Ok(());
         };
-        let snapshot = self.snapshot();
-        let Some(memtable) = snapshot.state.frozen else {
+        // Nothing else of the state: what is held here commits would have to copy.
+        let Some(memtable) = self.state.read().frozen.clone() else {
             return Ok(());
         };
         let (first_sequence, mut next_segment) = {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use crate::engine::answers::Answers;
 use crate::engine::audit;
 use crate::engine::core::{Core, Log, Publisher, Work};
 use crate::engine::flush;
@@ -251,6 +252,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
         floor: manifest.floor.into(),
         manifest: Mutex::new(manifest),
         series,
+        answers: Arc::new(Answers::new(options.budget().answers())),
         state: RwLock::new(state),
         publisher: Mutex::new(publisher),
         queue: Mutex::default(),

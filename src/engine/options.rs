@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::engine::budget::Budget;
+
 /// When a commit is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -41,7 +43,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             durability: Durability::Sync,
-            memory_budget: 64 << 20,
+            memory_budget: 96 << 20,
             wal_limit: 16 << 20,
             background: true,
             create: true,
@@ -51,7 +53,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Every commit synced, 64 MiB of memory, 16 MiB of log, created if absent.
+    /// Every commit synced, 96 MiB of memory, 16 MiB of log, created if absent.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -65,13 +67,20 @@ impl Options {
         self
     }
 
-    /// Bytes for what is not in segments yet (at least 1 MiB). Half is being
-    /// written, half being flushed; commits wait while both are full. More
-    /// makes fewer and larger segments.
+    /// Bytes that the store may take, all in all (at least 1 MiB). Up to five
+    /// eighths are for the names of series and what is not in segments yet, of
+    /// which half is being written and half being flushed: commits wait while both
+    /// are full. A quarter is for answers of queries. More makes fewer and larger
+    /// segments, and room for more series and larger answers.
     #[must_use]
     pub fn memory_budget(mut self, bytes: usize) -> Self {
         self.memory_budget = bytes.max(1 << 20);
         self
+    }
+
+    /// The budget and its parts.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::new(self.memory_budget)
     }
 
     /// Bytes of log (at least 64 KiB) before what it holds is flushed. It

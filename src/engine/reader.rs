@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::engine::answers::Answers;
 use crate::engine::audit;
 use crate::engine::backup::{Backup, backup};
 use crate::engine::inspect::{Inspection, inspect};
 use crate::engine::open::{LOCK, refuse_public};
+use crate::engine::options::Options;
 use crate::engine::published::{Record, published};
 use crate::engine::recovery::{
     End, Opened, Replayed, live_logs, load_manifest, open_refused, open_segments, replay,
@@ -39,6 +41,8 @@ pub struct Reader {
     /// Where overrides are recorded, the one thing a reader may write: a
     /// directory to be opened for it, or the disk it reads.
     audit: Option<PathBuf>,
+    /// What answers may take.
+    answers: Arc<Answers>,
     view: Mutex<View>,
 }
 
@@ -79,6 +83,14 @@ impl Reader {
         Self::with_audit(Arc::new(disk), Some(path.to_owned()))
     }
 
+    /// Bytes that answers of queries may take while they are made, all of them
+    /// together: 96 MiB unless said. An answer that was given belongs to who asked.
+    #[must_use]
+    pub fn memory_budget(mut self, bytes: usize) -> Reader {
+        self.answers = Arc::new(Answers::new(bytes));
+        self
+    }
+
     /// Opens a store on any disk for reading.
     #[cfg(any(test, feature = "internals"))]
     pub(crate) fn open_on(disk: Arc<dyn Disk>) -> Result<Reader> {
@@ -90,6 +102,7 @@ impl Reader {
         Ok(Reader {
             disk,
             audit,
+            answers: Arc::new(Answers::new(Options::new().memory_budget)),
             view: Mutex::new(view),
         })
     }
@@ -112,6 +125,7 @@ impl Reader {
         Ok(Snapshot {
             state: view.replayed.state.clone(),
             series: view.series.clone(),
+            answers: self.answers.clone(),
         })
     }
 

@@ -99,12 +99,11 @@ impl Core {
             floor: Minute::clamped(self.floor().into()),
             ..Retained::default()
         };
-        let snapshot = self.snapshot();
-        if let Some(broken) = snapshot.state.broken.first() {
+        if let Some(broken) = self.snapshot().state.broken.first() {
             // Nobody can tell whether it holds them.
             return Err(broken.error.shared());
         }
-        for segment in snapshot.state.segments.iter() {
+        for segment in self.segments().iter() {
             if !segment.series()?.names(Sort::Release).any(matches) {
                 continue;
             }

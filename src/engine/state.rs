@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::engine::answers::Answers;
 use crate::engine::memtable::Memtable;
 use crate::engine::series::SeriesTable;
 use crate::error::Error;
@@ -86,6 +87,8 @@ impl State {
 pub struct Snapshot {
     pub(crate) state: State,
     pub(crate) series: Arc<SeriesTable>,
+    /// What answers may take.
+    pub(crate) answers: Arc<Answers>,
 }
 
 impl Snapshot {

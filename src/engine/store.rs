@@ -165,7 +165,9 @@ impl Store {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for a metric that is not defined,
-    /// [`ErrorKind::InvalidInput`] for a name that is none.
+    /// [`ErrorKind::InvalidInput`] for a name that is none, and
+    /// [`ErrorKind::Limit`] for a new series where those met by this process fill
+    /// half of [`Options::memory_budget`], at some 40 bytes each.
     pub fn series(&self, release: &str, branch: &str, metric: &str) -> Result<Series> {
         let core = &self.core;
         let kind = core
@@ -181,7 +183,10 @@ impl Store {
             )
             .help("define it first: its kind decides how deltas merge")
         })?;
-        let id = core.series.intern([release, branch, metric], kind)?;
+        let budget = Some(core.options.budget());
+        let id = core
+            .series
+            .intern_within(budget, [release, branch, metric], kind)?;
         Ok(Series {
             id,
             kind,

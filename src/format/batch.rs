@@ -89,7 +89,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Writes the definitions; names equal to those before are not repeated.
-    pub fn definitions(&mut self, definitions: &[Definition<'_>]) {
+    pub fn definitions<'d>(&mut self, definitions: impl ExactSizeIterator<Item = Definition<'d>>) {
         put::varint(self.out, definitions.len() as u64);
         let mut previous: [&str; 3] = [""; 3];
         for definition in definitions {
@@ -295,7 +295,7 @@ mod tests {
                 kind: kind_of(number),
             })
             .collect();
-        encoder.definitions(&definitions);
+        encoder.definitions(definitions.into_iter());
         encoder.deltas(deltas, kind_of);
         out
     }

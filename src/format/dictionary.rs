@@ -32,16 +32,11 @@ impl Dictionary {
     /// A dictionary of names that are sorted and distinct in each sort; `None`
     /// beyond the limits.
     #[must_use]
-    pub fn new(sorts: [&[&Name]; 3]) -> Option<Self> {
-        Self::of(sorts.map(|names| names.iter().map(|name| &***name)))
-    }
-
-    /// As [`Dictionary::new`], of names that lie in other dictionaries.
-    #[must_use]
-    pub fn of<'a>(sorts: [impl Iterator<Item = &'a str>; 3]) -> Option<Self> {
+    pub fn of<'a>(sorts: [impl Iterator<Item = &'a str> + Clone; 3]) -> Option<Self> {
+        plain_bytes(&sorts)?;
         let mut dictionary = Dictionary {
-            text: String::new(),
-            ends: Vec::new(),
+            text: String::with_capacity(sorts.iter().cloned().flatten().map(str::len).sum()),
+            ends: Vec::with_capacity(sorts.iter().cloned().flatten().count()),
             starts: [0; 4],
         };
         for (sort, names) in sorts.into_iter().enumerate() {
@@ -51,17 +46,11 @@ impl Dictionary {
                         || dictionary.nth(dictionary.ends.len() - 1) < name
                 );
                 dictionary.text.push_str(name);
-                dictionary
-                    .ends
-                    .push(u32::try_from(dictionary.text.len()).ok()?);
+                dictionary.ends.push(dictionary.text.len() as u32);
             }
             dictionary.starts[sort + 1] = dictionary.ends.len();
-            if dictionary.ends.len() - dictionary.starts[sort] > DICTIONARY_NAMES_MAX {
-                return None;
-            }
         }
-        (dictionary.plain().len() <= DICTIONARY_BYTES_MAX - DICTIONARY_FRAME_BYTES)
-            .then_some(dictionary)
+        Some(dictionary)
     }
 
     /// Names of a sort.
@@ -92,7 +81,7 @@ impl Dictionary {
     }
 
     /// All names of a sort, in order.
-    pub fn names(&self, sort: Sort) -> impl ExactSizeIterator<Item = &str> {
+    pub fn names(&self, sort: Sort) -> impl ExactSizeIterator<Item = &str> + Clone {
         (self.starts[sort as usize]..self.starts[sort as usize + 1]).map(|at| self.nth(at))
     }
 
@@ -112,28 +101,20 @@ impl Dictionary {
         None
     }
 
-    /// Counts, lengths, then all names back to back.
-    #[must_use]
-    pub fn plain(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.text.len() + self.ends.len() + 16);
-        for sort in [Sort::Release, Sort::Branch, Sort::Metric] {
-            put::varint(&mut out, self.count(sort) as u64);
-        }
-        let mut start = 0;
-        for end in &self.ends {
-            put::varint(&mut out, u64::from(end - start));
-            start = *end;
-        }
-        out.extend_from_slice(self.text.as_bytes());
-        out
-    }
-
-    /// The inverse of [`Dictionary::plain`].
+    /// The inverse of [`plain`].
     ///
     /// # Errors
-    /// Where it is not what [`Dictionary::plain`] gives.
+    /// Where it is not what [`plain`] gives.
     pub fn from_plain(bytes: &[u8]) -> Result<Self> {
-        let mut cursor = Cursor::new(bytes);
+        Self::from_owned(bytes.to_vec())
+    }
+
+    /// As [`Dictionary::from_plain`], in the memory of those bytes.
+    ///
+    /// # Errors
+    /// As [`Dictionary::from_plain`].
+    pub fn from_owned(mut bytes: Vec<u8>) -> Result<Self> {
+        let mut cursor = Cursor::new(&bytes);
         let mut starts = [0; 4];
         for sort in 0..3 {
             starts[sort + 1] = starts[sort] + cursor.length(DICTIONARY_NAMES_MAX);
@@ -151,9 +132,10 @@ impl Dictionary {
             ends.push(end);
         }
         let start = cursor.position();
-        let text = cursor.take(end as usize);
+        cursor.take(end as usize);
         cursor.finish()?;
-        let text = String::from_utf8(text.to_vec())
+        bytes.drain(..start);
+        let text = String::from_utf8(bytes)
             .map_err(|_| Corrupt::new(start, "names that are not UTF-8"))?;
         let dictionary = Dictionary { text, ends, starts };
         for sort in [Sort::Release, Sort::Branch, Sort::Metric] {
@@ -170,6 +152,40 @@ impl Dictionary {
     }
 }
 
+/// The bytes of a dictionary of names that are sorted and distinct in each sort:
+/// counts, lengths, then all names back to back. `None` beyond the limits.
+#[must_use]
+pub fn plain<'a>(sorts: &[impl Iterator<Item = &'a str> + Clone; 3]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(plain_bytes(sorts)?);
+    for names in sorts {
+        put::varint(&mut out, names.clone().count() as u64);
+    }
+    for name in sorts.iter().cloned().flatten() {
+        put::varint(&mut out, name.len() as u64);
+    }
+    for name in sorts.iter().cloned().flatten() {
+        out.extend_from_slice(name.as_bytes());
+    }
+    Some(out)
+}
+
+/// How many they are; `None` beyond the limits.
+fn plain_bytes<'a>(sorts: &[impl Iterator<Item = &'a str> + Clone; 3]) -> Option<usize> {
+    let mut bytes = 0_usize;
+    for names in sorts {
+        let mut count = 0;
+        for name in names.clone() {
+            count += 1;
+            bytes = bytes.checked_add(put::varint_bytes(name.len() as u64) + name.len())?;
+        }
+        bytes += put::varint_bytes(count);
+        if count > DICTIONARY_NAMES_MAX as u64 {
+            return None;
+        }
+    }
+    (bytes <= DICTIONARY_BYTES_MAX - DICTIONARY_FRAME_BYTES).then_some(bytes)
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -177,20 +193,35 @@ pub(super) mod tests {
     use std::collections::BTreeSet;
 
     pub fn dictionary(sorts: [&BTreeSet<Name>; 3]) -> Dictionary {
-        let sorts = sorts.map(|names| names.iter().collect::<Vec<_>>());
-        Dictionary::new([&sorts[0], &sorts[1], &sorts[2]]).unwrap()
+        Dictionary::of(texts(&sorts)).unwrap()
+    }
+
+    fn texts<'a>(sorts: &'a [&BTreeSet<Name>; 3]) -> [impl Iterator<Item = &'a str> + Clone; 3] {
+        sorts.map(|names| names.iter().map(Name::as_str))
+    }
+
+    pub fn plain_of(sorts: [&BTreeSet<Name>; 3]) -> Vec<u8> {
+        plain(&texts(&sorts)).unwrap()
     }
 
     pub fn names(texts: &[&str]) -> BTreeSet<Name> {
         texts.iter().map(|text| Name::new(text).unwrap()).collect()
     }
 
+    fn small_sorts() -> [BTreeSet<Name>; 3] {
+        [
+            names(&["firefox/release/57.0", "firefox/nightly/59.0a1", "é"]),
+            names(&["control", "treatment"]),
+            names(&["crashes"]),
+        ]
+    }
+
     pub fn small() -> Dictionary {
-        dictionary([
-            &names(&["firefox/release/57.0", "firefox/nightly/59.0a1", "é"]),
-            &names(&["control", "treatment"]),
-            &names(&["crashes"]),
-        ])
+        dictionary(small_sorts().each_ref())
+    }
+
+    pub fn small_plain() -> Vec<u8> {
+        plain_of(small_sorts().each_ref())
     }
 
     #[test]
@@ -222,8 +253,9 @@ pub(super) mod tests {
             let sorts = [&releases, &branches, &metrics].map(|texts| {
                 texts.iter().map(|text| Name::new(text).unwrap()).collect::<BTreeSet<_>>()
             });
-            let dictionary = dictionary([&sorts[0], &sorts[1], &sorts[2]]);
-            let decoded = Dictionary::from_plain(&dictionary.plain()).unwrap();
+            let sorts = [&sorts[0], &sorts[1], &sorts[2]];
+            let dictionary = dictionary(sorts);
+            let decoded = Dictionary::from_plain(&plain_of(sorts)).unwrap();
             for (index, name) in sorts[1].iter().enumerate() {
                 prop_assert_eq!(decoded.find(Sort::Branch, name), Some(index as u32));
                 prop_assert_eq!(decoded.name(Sort::Branch, index as u32), name.as_str());

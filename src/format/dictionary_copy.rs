@@ -19,6 +19,10 @@ pub const DICTIONARY_FRAME_BYTES: usize = PREFIX_BYTES + 4;
 const PLAIN: u8 = 1;
 const ZSTD: u8 = 2;
 const ZSTD_LEVEL: i32 = 9;
+/// Bytes of names from which on compressing them at that level would take more than
+/// ten megabytes of memory, and the level that takes one.
+const LARGE_BYTES: usize = 256 << 10;
+const ZSTD_LEVEL_LARGE: i32 = 3;
 
 /// The length of the copy at the front of `bytes`, which starts at
 /// `offset` of its file, by the checksum of its prefix.
@@ -51,7 +55,7 @@ pub fn decode_copy(bytes: &[u8], segment_id: u64, offset: u64) -> Result<(Dictio
     }
     let dictionary = match prefix.encoding {
         PLAIN if prefix.plain_bytes == prefix.stored_bytes => Dictionary::from_plain(stored)?,
-        ZSTD => Dictionary::from_plain(&decompress(stored, prefix.plain_bytes)?)?,
+        ZSTD => Dictionary::from_owned(decompress(stored, prefix.plain_bytes)?)?,
         _ => return Err(Corrupt::new(4, "an encoding that never was")),
     };
     Ok((dictionary, prefix.stored_bytes + DICTIONARY_FRAME_BYTES))
@@ -114,13 +118,18 @@ pub struct EncodedDictionary {
 }
 
 impl EncodedDictionary {
-    /// The parts of a copy that do not depend on where it is.
+    /// The parts of a copy that do not depend on where it is, of what
+    /// [`plain`](crate::format::dictionary::plain) gives.
     #[must_use]
-    pub fn new(dictionary: &Dictionary) -> Self {
-        let plain = dictionary.plain();
-        let dense = zstd::bulk::compress(&plain, ZSTD_LEVEL)
+    pub fn new(plain: Vec<u8>) -> Self {
+        let level = match plain.len() {
+            ..LARGE_BYTES => ZSTD_LEVEL,
+            _ => ZSTD_LEVEL_LARGE,
+        };
+        let mut dense = zstd::bulk::compress(&plain, level)
             .ok()
             .filter(|dense| dense.len() < plain.len());
+        dense.iter_mut().for_each(Vec::shrink_to_fit);
         let stored = dense.as_ref().unwrap_or(&plain);
         let mut prefix = Vec::with_capacity(PREFIX_BYTES);
         prefix.extend_from_slice(&DICTIONARY_MAGIC);
@@ -156,22 +165,23 @@ impl EncodedDictionary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::dictionary::tests::{dictionary, names, small};
+    use crate::format::dictionary::tests::{dictionary, names, plain_of, small, small_plain};
     use crate::model::Name;
 
-    fn copy(dictionary: &Dictionary, offset: u64) -> Vec<u8> {
-        let bytes = EncodedDictionary::new(dictionary).at(7, offset);
-        assert_eq!(bytes.len(), EncodedDictionary::new(dictionary).len());
+    fn copy(plain: Vec<u8>, offset: u64) -> Vec<u8> {
+        let encoded = EncodedDictionary::new(plain);
+        let bytes = encoded.at(7, offset);
+        assert_eq!(bytes.len(), encoded.len());
         bytes
     }
 
     #[test]
     fn every_flip_prefix_and_move_is_refused() {
-        let bytes = copy(&small(), 64);
+        let bytes = copy(small_plain(), 64);
         assert_eq!(decode_copy(&bytes, 7, 64), Ok((small(), bytes.len())));
         assert!(decode_copy(&bytes, 7, 65).is_err());
         assert!(decode_copy(&bytes, 8, 64).is_err());
-        let moved = copy(&small(), 65);
+        let moved = copy(small_plain(), 65);
         let end = bytes.len() - 4;
         assert_ne!(
             bytes[16..20],
@@ -194,17 +204,12 @@ mod tests {
         let many = (0..5_000)
             .map(|index| Name::new(&format!("firefox/release/{index:05}")).unwrap())
             .collect();
-        let many = dictionary([&many, &names(&["control"]), &names(&["crashes"])]);
-        let bytes = copy(&many, 64);
-        assert!(bytes.len() < many.plain().len() / 4, "{}", bytes.len());
-        assert_eq!(decode_copy(&bytes, 7, 64).unwrap().0, many);
-        for claimed in [
-            0,
-            1,
-            many.plain().len() - 1,
-            many.plain().len() + 1,
-            1 << 27,
-        ] {
+        let sorts = [&many, &names(&["control"]), &names(&["crashes"])];
+        let plain = plain_of(sorts);
+        let bytes = copy(plain.clone(), 64);
+        assert!(bytes.len() < plain.len() / 4, "{}", bytes.len());
+        assert_eq!(decode_copy(&bytes, 7, 64).unwrap().0, dictionary(sorts));
+        for claimed in [0, 1, plain.len() - 1, plain.len() + 1, 1 << 27] {
             let mut bytes = bytes.clone();
             bytes[8..12].copy_from_slice(&(claimed as u32).to_le_bytes());
             let end = bytes.len() - 4;

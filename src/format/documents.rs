@@ -100,7 +100,7 @@ fn stamp<S>(source: S) -> Stamp<S> {
 fn log() -> Vec<u8> {
     let mut payload = Vec::new();
     let mut encoder = Encoder::new(&mut payload, Some(&stamp("collector-1")));
-    encoder.definitions(&DEFINITIONS);
+    encoder.definitions(DEFINITIONS.into_iter());
     encoder.deltas(&DELTAS, |series| KINDS[series as usize]);
     let mut bytes = WAL_HEADER.encode().to_vec();
     wal::put_frame(&mut bytes, wal::salt(STORE, 4), 64, 10, 64, &payload);

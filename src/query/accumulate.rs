@@ -1,6 +1,9 @@
 //! Bringing values of one bucket together: along one series, and over the
 //! series of a group.
 
+use std::sync::Arc;
+
+use crate::engine::answers::Allowance;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::POWERS;
 
@@ -68,9 +71,39 @@ pub struct Run {
     /// The first minute of the series being read, counted from the window's
     /// origin, where that is needed.
     pub first_minute: Option<u32>,
+    /// What it may take, where that is bounded.
+    pub allowance: Option<Arc<Allowance>>,
+    /// Bytes it took of that: the memory of an earlier answer it has for nothing.
+    pub charged: usize,
 }
 
+/// Rows beyond the last that are written for speed, and cut off again.
+const ROWS_BEYOND: usize = 8;
+
 impl Run {
+    /// Makes room for so many more rows.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Limit`] beyond the memory that the answer may take.
+    pub fn make_room(&mut self, rows: usize) -> Result<()> {
+        let Some(allowance) = &self.allowance else {
+            return Ok(());
+        };
+        self.charged += allowance.make_room(&mut self.buckets, rows + ROWS_BEYOND)?;
+        self.charged += allowance.make_room(&mut self.values, rows + ROWS_BEYOND)?;
+        Ok(())
+    }
+
+    /// All of it, to leave an empty one.
+    pub fn take(&mut self) -> Run {
+        let allowance = self.allowance.clone();
+        let empty = Run {
+            allowance,
+            ..Run::default()
+        };
+        std::mem::replace(self, empty)
+    }
+
     /// Begins a series behind what is there.
     pub fn begin(&mut self) {
         self.start = self.buckets.len();
@@ -126,17 +159,24 @@ pub struct Merged {
     pub series: usize,
     /// The first minute with a cell, where that is needed.
     pub first_minute: Option<u32>,
+    /// Bytes taken of an allowance.
+    pub charged: usize,
 }
 
 impl Merged {
     /// Adds the series that `run` ends with.
     ///
     /// # Errors
-    /// Beyond 128 bits.
+    /// Beyond 128 bits, or the memory that the answer may take.
     pub fn add(&mut self, run: &Run, decimals: u8, join: Join) -> Result<()> {
         if run.is_empty() {
             return Ok(());
         }
+        if let Some(allowance) = &run.allowance {
+            let rows = run.buckets.len() - run.start;
+            self.charged += allowance.make_room(&mut self.rows, rows)?;
+        }
+        let pending = self.pending.capacity();
         let factor = self.align(decimals)?;
         self.series += 1;
         self.first_minute = earlier(self.first_minute, run.first_minute);
@@ -157,7 +197,16 @@ impl Merged {
                 _ => self.pending.push((*bucket, value)),
             }
         }
+        if let Some(allowance) = &run.allowance {
+            // Never more than there are rows, and those of a series.
+            let more = (self.pending.capacity() - pending) * size_of::<(u32, i128)>();
+            allowance.hold(more)?;
+            self.charged += more;
+        }
         if self.pending.len() > PENDING_MIN.max(self.rows.len()) {
+            if let Some(allowance) = &run.allowance {
+                self.charged += allowance.make_room(&mut self.rows, self.pending.len())?;
+            }
             self.settle(join)?;
         }
         Ok(())
@@ -167,7 +216,12 @@ impl Merged {
     ///
     /// # Errors
     /// Beyond 128 bits.
-    pub fn absorb(&mut self, mut other: Merged, join: Join) -> Result<()> {
+    pub fn absorb(
+        &mut self,
+        mut other: Merged,
+        join: Join,
+        allowance: Option<Arc<Allowance>>,
+    ) -> Result<()> {
         other.settle(join)?;
         let (series, decimals) = (self.series + other.series, other.decimals);
         let run = Run {
@@ -175,9 +229,14 @@ impl Merged {
             values: other.rows.iter().map(|row| row.1).collect(),
             start: 0,
             first_minute: other.first_minute,
+            allowance,
+            charged: 0,
         };
         self.add(&run, decimals, join)?;
         self.series = series;
+        if let Some(allowance) = &run.allowance {
+            allowance.release(other.charged);
+        }
         Ok(())
     }
 
@@ -304,7 +363,7 @@ mod tests {
                 let group = if index < split { &mut group } else { &mut other };
                 group.add(&run, *own, Join::Add).unwrap();
             }
-            group.absorb(other, Join::Add).unwrap();
+            group.absorb(other, Join::Add, None).unwrap();
             let rows: Vec<(u32, i128)> = model.into_iter().collect();
             prop_assert_eq!(group.rows(Join::Add).unwrap(), &rows[..]);
             prop_assert_eq!(group.decimals, decimals);

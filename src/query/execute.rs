@@ -2,6 +2,7 @@
 //! on several threads where a batch is worth it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::engine::state::Snapshot;
 use crate::error::Result;
@@ -12,8 +13,9 @@ use crate::query::gather::{
     Choice, Found, Gather, MEMTABLES, Names, Recent, check_broken, check_lost,
 };
 use crate::query::held::held;
+use crate::query::name_cache::NameCache;
 use crate::query::names::NONE;
-use crate::query::output::{NameCache, Output, Shape};
+use crate::query::output::{Output, Shape};
 use crate::query::plan::{Window, segments_in};
 use crate::query::request::{Aggregate, Every, Query, chosen};
 use crate::query::result::{Axis, Table};
@@ -22,6 +24,9 @@ use crate::query::source::{Stored, add_entries};
 
 /// Parts of series brought together before they are read.
 const BATCH_PARTS: usize = if cfg!(test) { 8 } else { 1 << 16 };
+
+/// Bytes for each of them: where it is, and what reading it costs.
+const PART_BYTES: usize = size_of::<Found>() + size_of::<u64>();
 
 /// Cells to decode, at most, that end a batch.
 const BATCH_CELLS: u64 = 1 << 25;
@@ -73,15 +78,17 @@ pub fn run(query: &Query<'_>, table: &mut Table) -> Result<()> {
     };
     let segments = &snapshot.state.segments;
     let in_range = readable_segments(query, choice)?;
-    let recent = Recent::find(snapshot, choice);
+    let recent = Recent::find(snapshot, choice)?;
     let sources = in_range
         .iter()
         .map(|index| (*index as u32, &*segments[*index]));
-    let mut gather = Gather::new(sources, &recent, choice)?;
+    let mut gather = Gather::new(snapshot, sources, &recent, choice)?;
     let names = std::mem::take(&mut gather.names);
+    let allowance = Arc::new(snapshot.answers.begin());
+    allowance.hold(names.bytes() + names.releases.len() * size_of::<Option<Window>>())?;
     let context = Context::new(query, &names, table);
     let mut cache = NameCache::new(&names);
-    let mut output = Output::reusing(table, &context.shape);
+    let mut output = Output::reusing(table, &context.shape, allowance.clone());
     let mut scratch = Scratch::default();
     let mut batch = Vec::new();
     let mut left_out = LeftOut::default();
@@ -90,8 +97,9 @@ pub fn run(query: &Query<'_>, table: &mut Table) -> Result<()> {
         batch.clear();
         let mut cells = 0;
         while release < names.releases.len() && batch.len() < BATCH_PARTS && cells < BATCH_CELLS {
-            let before = batch.len();
+            let (before, room) = (batch.len(), batch.capacity());
             gather.take(release as u32, &mut batch);
+            allowance.hold((batch.capacity() - room) * PART_BYTES)?;
             match &context.windows[release] {
                 Some(window) => {
                     let parts = (batch.len() - before) as u64;
@@ -346,8 +354,14 @@ fn run_batch(
     let (mine, others) = chunks
         .split_first()
         .map_or((batch, &[][..]), |(mine, others)| (*mine, others));
+    let allowance = output.run.allowance.clone();
+    let output_beside = || {
+        allowance
+            .clone()
+            .map_or_else(Output::default, Output::within)
+    };
     let theirs = |chunk: &&[Found]| {
-        let mut output = Output::default();
+        let mut output = output_beside();
         context.read(chunk, &mut Scratch::default(), &mut output)?;
         Ok(output)
     };

@@ -1,16 +1,15 @@
 //! Which series are asked for, and where their cells lie: found release by
 //! release, so that memory does not grow with the store.
 
-use std::sync::Arc;
-
-use crate::engine::series::SeriesInfo;
+use crate::engine::members::Places;
 use crate::engine::state::Snapshot;
-use crate::error::{Error, Result};
-use crate::format::dictionary::Sort;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::dictionary::{Dictionary, Sort};
 use crate::model::{Kind, Pattern};
-use crate::query::names::{NONE, place_near, places, select, unite};
+use crate::query::names::{NONE, places, select, unite};
 use crate::query::request::chosen;
 use crate::storage::segment::{Segment, SeriesIndex};
+use crate::storage::wal::SeriesNames;
 
 /// The source of cells that are in no segment yet; above those of all segments.
 pub const MEMTABLES: u32 = u32::MAX;
@@ -64,36 +63,106 @@ pub struct Names<'a> {
     pub metrics: Vec<&'a str>,
 }
 
+impl Names<'_> {
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let lists = [&self.releases, &self.branches, &self.metrics];
+        let names: usize = lists.iter().map(|list| list.capacity()).sum();
+        names * size_of::<&str>()
+    }
+}
+
 /// The series of memtables that are asked for, sorted by their names.
+#[derive(Default)]
 pub struct Recent {
-    series: Vec<(u32, Arc<SeriesInfo>)>,
+    series: Vec<u32>,
+    names: Option<Dictionary>,
+    places: Places,
 }
 
 impl Recent {
     /// Looks through the memtables.
-    pub fn find(snapshot: &Snapshot, choice: Choice<'_>) -> Self {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Limit`] for more names than one dictionary holds.
+    pub fn find(snapshot: &Snapshot, choice: Choice<'_>) -> Result<Self> {
         let mut series = Vec::new();
         if snapshot.memtables().all(|memtable| memtable.is_empty()) {
-            return Recent { series };
+            return Ok(Recent::default());
         }
-        let mut take = |id: u32, info: &Arc<SeriesInfo>| {
+        let infos = snapshot.series.infos();
+        let mut take = |id: u32| {
             let held = snapshot.memtables().any(|memtable| memtable.contains(id));
-            let key = &info.key;
-            if held && choice.includes(&key.release, &key.branch, &key.metric) {
-                series.push((id, info.clone()));
+            let ([release, branch, metric], _) = infos.series(id);
+            if held && choice.includes(release, branch, metric) {
+                series.push(id);
             }
         };
         let mut exact: Vec<&str> = choice.releases.iter().filter_map(Pattern::exact).collect();
         if exact.is_empty() || exact.len() < choice.releases.len() {
-            snapshot.series.visit(None, take);
+            infos.in_order(None).for_each(take);
         } else {
             exact.sort_unstable();
             exact.dedup();
-            exact
-                .iter()
-                .for_each(|release| snapshot.series.visit(Some(release), &mut take));
+            for release in exact {
+                infos.in_order(Some(release)).for_each(&mut take);
+            }
         }
-        Recent { series }
+        let (names, places) = Places::of(&infos, &series).ok_or_else(|| {
+            Error::new(ErrorKind::Limit, "more recent names than one answer holds")
+                .help("ask for fewer releases, branches or metrics")
+        })?;
+        Ok(Recent {
+            series,
+            names: Some(names),
+            places,
+        })
+    }
+
+    fn names(&self, sort: Sort) -> impl ExactSizeIterator<Item = &str> + Clone {
+        let count = self.names.as_ref().map_or(0, |names| names.count(sort));
+        (0..count as u32).map(move |at| self.names.as_ref().map_or("", |own| own.name(sort, at)))
+    }
+}
+
+/// How the names of recent series are numbered, and how far they were taken.
+struct RecentView<'a> {
+    snapshot: &'a Snapshot,
+    recent: &'a Recent,
+    /// By sort: the number of each name.
+    numbers: [Vec<u32>; 3],
+    next: usize,
+}
+
+impl RecentView<'_> {
+    /// Appends the series of a release; says whether there are any.
+    fn take(&mut self, release: u32, out: &mut Vec<Found>) -> bool {
+        let rest = &self.recent.series[self.next..];
+        if rest.is_empty() {
+            return false;
+        }
+        let start = out.len();
+        let infos = self.snapshot.series.infos();
+        let number = |sort: Sort, place: u32| {
+            let numbers = &self.numbers[sort as usize];
+            numbers.get(place as usize).copied().unwrap_or(NONE)
+        };
+        for id in rest {
+            let key = self.recent.places.key(infos.numbers(*id));
+            if number(Sort::Release, key.0) != release {
+                break;
+            }
+            out.push(Found {
+                release,
+                branch: number(Sort::Branch, key.1),
+                metric: number(Sort::Metric, key.2),
+                source: MEMTABLES,
+                index: *id,
+                kind: infos.kind(*id),
+            });
+        }
+        self.next += out.len() - start;
+        out.len() > start
     }
 }
 
@@ -116,9 +185,7 @@ struct View<'a> {
 pub struct Gather<'a> {
     pub names: Names<'a>,
     views: Vec<View<'a>>,
-    recent: Vec<Found>,
-    /// The next of those.
-    next: usize,
+    recent: RecentView<'a>,
 }
 
 impl<'a> Gather<'a> {
@@ -128,6 +195,7 @@ impl<'a> Gather<'a> {
     /// [`crate::ErrorKind::Corruption`] of a dictionary, or of series lost
     /// without their names that may be asked for.
     pub fn new(
+        snapshot: &'a Snapshot,
         segments: impl Iterator<Item = (u32, &'a Segment)>,
         recent: &'a Recent,
         choice: Choice<'_>,
@@ -153,28 +221,28 @@ impl<'a> Gather<'a> {
             unite(&mut names.metrics, names_of(index, Sort::Metric, &metrics));
             chosen_names.push((source, index, [releases, branches, metrics]));
         }
-        let keys = || recent.series.iter().map(|(_, info)| &info.key);
-        let sorted = |mut list: Vec<&'a str>| {
-            list.sort_unstable();
-            list.dedup();
-            list
-        };
-        let recent_releases = sorted(keys().map(|key| key.release.as_str()).collect());
-        let recent_branches = sorted(keys().map(|key| key.branch.as_str()).collect());
-        let recent_metrics = sorted(keys().map(|key| key.metric.as_str()).collect());
-        unite(&mut names.releases, recent_releases.into_iter());
-        unite(&mut names.branches, recent_branches.into_iter());
-        unite(&mut names.metrics, recent_metrics.into_iter());
+        unite(&mut names.releases, recent.names(Sort::Release));
+        unite(&mut names.branches, recent.names(Sort::Branch));
+        unite(&mut names.metrics, recent.names(Sort::Metric));
         let views = chosen_names
             .into_iter()
             .map(|(source, index, locals)| View::new(source, index, locals, &names))
             .collect();
-        let recent = recent_found(&recent.series, &names);
+        let numbers = [
+            places(&names.releases, recent.names(Sort::Release)).collect(),
+            places(&names.branches, recent.names(Sort::Branch)).collect(),
+            places(&names.metrics, recent.names(Sort::Metric)).collect(),
+        ];
+        let recent = RecentView {
+            snapshot,
+            recent,
+            numbers,
+            next: 0,
+        };
         Ok(Gather {
             names,
             views,
             recent,
-            next: 0,
         })
     }
 
@@ -188,14 +256,8 @@ impl<'a> Gather<'a> {
             view.take(release, out);
             sources += usize::from(out.len() > before);
         }
-        let rest = &self.recent[self.next..];
-        let count = rest
-            .iter()
-            .take_while(|found| found.release == release)
-            .count();
-        out.extend_from_slice(&rest[..count]);
-        self.next += count;
-        if sources + count.min(1) > 1 {
+        sources += usize::from(self.recent.take(release, out));
+        if sources > 1 {
             // Several sorted runs: what a stable sort merges in one pass.
             out[start..].sort_by_key(|found| (found.branch, found.metric, found.source));
         }
@@ -208,26 +270,6 @@ fn names_of<'a>(
     locals: &[u32],
 ) -> impl ExactSizeIterator<Item = &'a str> + Clone {
     locals.iter().map(move |local| index.name(sort, *local))
-}
-
-fn recent_found(series: &[(u32, Arc<SeriesInfo>)], names: &Names<'_>) -> Vec<Found> {
-    let (mut release, mut branch, mut metric) = (0, 0, 0);
-    let mut all = Vec::with_capacity(series.len());
-    for (index, info) in series {
-        release = place_near(&names.releases, release, &info.key.release);
-        branch = place_near(&names.branches, branch, &info.key.branch);
-        metric = place_near(&names.metrics, metric, &info.key.metric);
-        let (index, kind) = (*index, info.kind);
-        all.push(Found {
-            release,
-            branch,
-            metric,
-            source: MEMTABLES,
-            index,
-            kind,
-        });
-    }
-    all
 }
 
 impl<'a> View<'a> {

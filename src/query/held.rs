@@ -42,7 +42,7 @@ pub fn held(query: &Query<'_>) -> Result<Vec<Held>> {
         branches: &query.branches,
         metrics: &patterns,
     };
-    let recent = Recent::find(snapshot, choice);
+    let recent = Recent::find(snapshot, choice)?;
     let mut gather = gather_all(snapshot, &recent, choice)?;
     let mut all = Vec::new();
     let mut series = Vec::new();
@@ -117,7 +117,7 @@ fn first_minute(snapshot: &Snapshot, release: &str) -> Result<Option<u32>> {
         branches: &[],
         metrics: &[],
     };
-    let recent = Recent::find(snapshot, choice);
+    let recent = Recent::find(snapshot, choice)?;
     let mut gather = gather_all(snapshot, &recent, choice)?;
     let mut series = Vec::new();
     for release in 0..gather.names.releases.len() {
@@ -149,6 +149,7 @@ pub fn gather_all<'a>(
     let segments = snapshot.state.segments.iter().zip(0..);
     let readable = segments.filter(|(segment, _)| segment.series().is_ok());
     Gather::new(
+        snapshot,
         readable.map(|(segment, source)| (source, &**segment)),
         recent,
         choice,

@@ -97,16 +97,6 @@ pub fn places<'a>(
     })
 }
 
-/// The place of a name, tried first where it would be after the last one asked for.
-pub fn place_near(names: &[&str], last: u32, name: &str) -> u32 {
-    for at in [last, last.wrapping_add(1), 0] {
-        if names.get(at as usize) == Some(&name) {
-            return at;
-        }
-    }
-    names.binary_search(&name).map_or(NONE, |at| at as u32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,10 +119,8 @@ mod tests {
                 let places: Vec<u32> = places(&names, list.iter().map(String::as_str)).collect();
                 for (name, place) in list.iter().zip(places) {
                     prop_assert_eq!(names[place as usize], name);
-                    prop_assert_eq!(place_near(&names, 3, name), place);
                 }
             }
-            prop_assert_eq!(place_near(&names, 0, "x"), NONE);
         }
     }
 }

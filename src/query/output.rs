@@ -3,19 +3,25 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
+use crate::engine::answers::Allowance;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::TABLE_ROWS_MAX;
-use crate::model::{Kind, Name};
-use crate::query::accumulate::{Join, Merged, Run, decimal_power, float};
-use crate::query::gather::Names;
+use crate::model::Kind;
+use crate::query::accumulate::{Join, Merged, Run, float};
+use crate::query::name_cache::NameCache;
 use crate::query::names::NONE;
+use crate::query::rates::rates;
 use crate::query::request::{Aggregate, GroupBy};
 use crate::query::result::{GroupRows, Table};
 use crate::query::scan::Task;
 
 /// Release, branch and metric; [`NONE`] for what is not grouped by.
 type Key = (u32, u32, u32);
+
+/// A series read as it is: its kind, first minute, and where its rows begin.
+type Direct = (Key, Kind, Option<u32>, usize);
 
 /// What a query makes of the series it reads.
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +41,13 @@ pub struct Shape {
 pub struct Output {
     /// Series read one behind the other, or the last one alone.
     pub run: Run,
-    direct: Vec<(Key, Kind, Option<u32>, usize)>,
+    direct: Vec<Direct>,
     groups: BTreeMap<Key, GroupState>,
     exposures: BTreeMap<Key, GroupState>,
 }
+
+/// Bytes charged for a group that is brought together, beside its rows.
+const GROUP_BYTES: usize = size_of::<(Key, GroupState)>() * 2;
 
 #[derive(Default)]
 struct GroupState {
@@ -82,7 +91,8 @@ impl Shape {
         }
     }
 
-    fn label(&self, bucket: u32, first_minute: Option<u32>) -> u32 {
+    /// What the minutes of a bucket are said to be.
+    pub fn label(&self, bucket: u32, first_minute: Option<u32>) -> u32 {
         match self.width {
             Some(width) => bucket.saturating_mul(width),
             None => self.whole_starts.or(first_minute).unwrap_or(0),
@@ -101,13 +111,33 @@ fn too_many() -> Error {
 impl Output {
     /// Nothing yet, in the buffers of an empty table where its rows go there
     /// as they are.
-    pub fn reusing(table: &mut Table, shape: &Shape) -> Self {
-        let mut output = Output::default();
+    pub fn reusing(table: &mut Table, shape: &Shape, allowance: Arc<Allowance>) -> Self {
+        let mut output = Output::within(allowance);
         if shape.is_direct() {
             output.run.buckets = std::mem::take(&mut table.minutes);
             output.run.values = std::mem::take(&mut table.exact);
         }
         output
+    }
+
+    /// Nothing yet, in memory of an allowance.
+    pub fn within(allowance: Arc<Allowance>) -> Self {
+        let run = Run {
+            allowance: Some(allowance),
+            ..Run::default()
+        };
+        Output {
+            run,
+            ..Output::default()
+        }
+    }
+
+    /// Makes room in a list of what becomes the answer.
+    fn make_room<T>(&self, list: &mut Vec<T>, more: usize) -> Result<()> {
+        let allowance = self.run.allowance.as_ref();
+        allowance.map_or(Ok(()), |allowance| {
+            allowance.make_room(list, more).map(drop)
+        })
     }
 
     /// Begins a series in [`Output::run`].
@@ -128,8 +158,10 @@ impl Output {
             if self.run.buckets.len() > TABLE_ROWS_MAX {
                 return Err(too_many());
             }
-            self.direct
-                .push((series, task.kind, self.run.first_minute, self.run.start));
+            let mut direct = std::mem::take(&mut self.direct);
+            self.make_room(&mut direct, 1)?;
+            direct.push((series, task.kind, self.run.first_minute, self.run.start));
+            self.direct = direct;
             return Ok(());
         }
         let gauge = task.kind == Kind::Gauge;
@@ -140,7 +172,15 @@ impl Output {
         } else {
             &mut self.groups
         };
-        let group = groups.entry(key).or_default();
+        let group = match groups.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                if let Some(allowance) = &self.run.allowance {
+                    allowance.hold(GROUP_BYTES)?;
+                }
+                new.insert(GroupState::default())
+            }
+        };
         group.check(gauge, 1, shape.aggregate)?;
         group.gauge |= gauge;
         let decimals = shape.decimals(task.kind).unwrap_or(0);
@@ -151,13 +191,21 @@ impl Output {
     pub fn absorb(&mut self, other: Output, shape: &Shape) -> Result<()> {
         if shape.is_direct() {
             let offset = self.run.buckets.len();
+            self.run.make_room(other.run.buckets.len())?;
             self.run.buckets.extend_from_slice(&other.run.buckets);
             self.run.values.extend_from_slice(&other.run.values);
-            let moved = other.direct.into_iter();
-            self.direct
-                .extend(moved.map(|(key, kind, first, start)| (key, kind, first, start + offset)));
+            let mut direct = std::mem::take(&mut self.direct);
+            self.make_room(&mut direct, other.direct.len())?;
+            let moved = other.direct.iter();
+            direct.extend(
+                moved.map(|(key, kind, first, start)| (*key, *kind, *first, start + offset)),
+            );
+            self.direct = direct;
+            let theirs = other.direct.capacity() * size_of::<Direct>();
+            self.release(other.run.charged + theirs);
             return Ok(());
         }
+        let mut given_back = 0;
         for (mine, others) in [
             (&mut self.groups, other.groups),
             (&mut self.exposures, other.exposures),
@@ -171,13 +219,27 @@ impl Output {
                         let own = own.get_mut();
                         own.check(state.gauge, state.merged.series, shape.aggregate)?;
                         own.gauge |= state.gauge;
-                        own.merged
-                            .absorb(state.merged, join_groups(shape.aggregate))?;
+                        let allowance = self.run.allowance.clone();
+                        let join = join_groups(shape.aggregate);
+                        own.merged.absorb(state.merged, join, allowance)?;
+                        given_back += GROUP_BYTES;
                     }
                 }
             }
         }
+        self.release(given_back);
         Ok(())
+    }
+
+    /// Gives back what a group took, whose rows are elsewhere now.
+    fn give_back(&self, group: &Merged) {
+        self.release(group.charged + GROUP_BYTES);
+    }
+
+    fn release(&self, bytes: usize) {
+        if let Some(allowance) = &self.run.allowance {
+            allowance.release(bytes);
+        }
     }
 
     /// Moves all rows to the table.
@@ -190,11 +252,17 @@ impl Output {
         if shape.is_direct() {
             return self.flush_direct(names, shape, table);
         }
+        let mut exposures = std::mem::take(&mut self.exposures);
         for (key, mut state) in std::mem::take(&mut self.groups) {
             if shape.exposure.is_some() {
-                if let Some(exposure) = self.exposures.get_mut(&(key.0, key.1, NONE)) {
-                    push_rates(&mut state, exposure, key, names, shape, table)?;
+                if let Some(exposure) = exposures.get_mut(&(key.0, key.1, NONE)) {
+                    let rates = rates(&mut state.merged, &mut exposure.merged, shape)?;
+                    if !rates.is_empty() {
+                        let group = names.group(key, self.run.allowance.as_deref())?;
+                        self.push(group, None, rates.into_iter(), table)?;
+                    }
                 }
+                self.give_back(&state.merged);
                 continue;
             }
             let decimals = if state.gauge && shape.aggregate != Aggregate::Cells {
@@ -206,14 +274,13 @@ impl Output {
             let rows = state.merged.rows(join_groups(shape.aggregate))?;
             let labelled =
                 |(bucket, value): &(u32, i128)| (shape.label(*bucket, first_minute), *value);
-            push(
-                names.group(key)?,
-                decimals,
-                rows.iter().map(labelled),
-                table,
-            )?;
+            let group = names.group(key, self.run.allowance.as_deref())?;
+            self.push(group, decimals, rows.iter().map(labelled), table)?;
+            self.give_back(&state.merged);
         }
-        self.exposures.clear();
+        for exposure in exposures.values() {
+            self.give_back(&exposure.merged);
+        }
         Ok(())
     }
 
@@ -223,7 +290,7 @@ impl Output {
         shape: &Shape,
         table: &mut Table,
     ) -> Result<()> {
-        let mut run = std::mem::take(&mut self.run);
+        let mut run = self.run.take();
         let direct = std::mem::take(&mut self.direct);
         if table.len() + run.buckets.len() > TABLE_ROWS_MAX {
             return Err(too_many());
@@ -246,10 +313,10 @@ impl Output {
                 .iter()
                 .all(|series| shape.decimals(series.1).is_some());
         let first_row = table.minutes.len();
-        table.groups.reserve(direct.len());
+        self.make_room(&mut table.groups, direct.len())?;
         for ((key, kind, _, start), end) in direct.iter().zip(ends) {
             let decimals = shape.decimals(*kind);
-            let mut rows = names.group(*key)?;
+            let mut rows = names.group(*key, self.run.allowance.as_deref())?;
             rows.decimals = decimals;
             rows.start = first_row + start;
             rows.rows = end - start;
@@ -258,10 +325,12 @@ impl Output {
                 _ if moved => rows.value = *start,
                 Some(_) => {
                     rows.value = table.exact.len();
+                    self.make_room(&mut table.exact, values.len())?;
                     table.exact.extend_from_slice(values);
                 }
                 None => {
                     rows.value = table.floats.len();
+                    self.make_room(&mut table.floats, values.len())?;
                     table.floats.extend(values.iter().map(|bits| float(*bits)));
                 }
             }
@@ -271,10 +340,49 @@ impl Output {
             table.minutes = run.buckets;
             table.exact = run.values;
         } else if table.minutes.is_empty() {
-            table.minutes = run.buckets;
+            table.minutes = std::mem::take(&mut run.buckets);
+            let stays = table.minutes.capacity() * size_of::<u32>();
+            self.release(run.charged.saturating_sub(stays));
         } else {
+            self.make_room(&mut table.minutes, run.buckets.len())?;
             table.minutes.append(&mut run.buckets);
+            self.release(run.charged);
         }
+        self.release(direct.capacity() * size_of::<Direct>());
+        Ok(())
+    }
+
+    /// Appends a group's rows.
+    fn push(
+        &self,
+        mut group: GroupRows,
+        decimals: Option<u8>,
+        rows: impl ExactSizeIterator<Item = (u32, i128)>,
+        table: &mut Table,
+    ) -> Result<()> {
+        group.decimals = decimals;
+        group.start = table.minutes.len();
+        group.rows = rows.len();
+        if group.start + group.rows > TABLE_ROWS_MAX {
+            return Err(too_many());
+        }
+        self.make_room(&mut table.groups, 1)?;
+        self.make_room(&mut table.minutes, rows.len())?;
+        group.value = if decimals.is_some() {
+            self.make_room(&mut table.exact, rows.len())?;
+            table.exact.len()
+        } else {
+            self.make_room(&mut table.floats, rows.len())?;
+            table.floats.len()
+        };
+        for (minute, value) in rows {
+            table.minutes.push(minute);
+            match decimals {
+                Some(_) => table.exact.push(value),
+                None => table.floats.push(float(value)),
+            }
+        }
+        table.groups.push(group);
         Ok(())
     }
 }
@@ -285,119 +393,5 @@ fn join_groups(aggregate: Aggregate) -> Join {
         Aggregate::Total | Aggregate::Cells => Join::Add,
         Aggregate::Min => Join::Min,
         Aggregate::Max => Join::Max,
-    }
-}
-
-/// Appends a group's rows.
-fn push(
-    mut group: GroupRows,
-    decimals: Option<u8>,
-    rows: impl ExactSizeIterator<Item = (u32, i128)>,
-    table: &mut Table,
-) -> Result<()> {
-    group.decimals = decimals;
-    group.start = table.minutes.len();
-    group.rows = rows.len();
-    if group.start + group.rows > TABLE_ROWS_MAX {
-        return Err(too_many());
-    }
-    group.value = if decimals.is_some() {
-        table.exact.len()
-    } else {
-        table.floats.len()
-    };
-    for (minute, value) in rows {
-        table.minutes.push(minute);
-        match decimals {
-            Some(_) => table.exact.push(value),
-            None => table.floats.push(float(value)),
-        }
-    }
-    table.groups.push(group);
-    Ok(())
-}
-
-/// Appends a group's rates: buckets without exposure have none.
-fn push_rates(
-    state: &mut GroupState,
-    exposure: &mut GroupState,
-    key: Key,
-    names: &mut NameCache<'_, '_>,
-    shape: &Shape,
-    table: &mut Table,
-) -> Result<()> {
-    let (decimals, exposure_decimals) = (state.merged.decimals, exposure.merged.decimals);
-    let first_minute = state.merged.first_minute;
-    let mut exposures = exposure.merged.rows(Join::Add)?.iter().peekable();
-    let mut rates = Vec::new();
-    for (bucket, total) in state.merged.rows(Join::Add)? {
-        while exposures.next_if(|row| row.0 < *bucket).is_some() {}
-        let Some((_, exposed)) = exposures.next_if(|row| row.0 == *bucket && row.1 != 0) else {
-            continue;
-        };
-        let rate = rate((*total, decimals), (*exposed, exposure_decimals));
-        rates.push((
-            shape.label(*bucket, first_minute),
-            i128::from(rate.to_bits()),
-        ));
-    }
-    if rates.is_empty() {
-        return Ok(());
-    }
-    push(names.group(key)?, None, rates.into_iter(), table)
-}
-
-/// What one total is for each 1,000 of another, which is not zero.
-pub fn rate((total, decimals): (i128, u8), (exposed, exposed_decimals): (i128, u8)) -> f64 {
-    let over = total.checked_mul(1_000 * decimal_power(exposed_decimals));
-    let under = exposed.checked_mul(decimal_power(decimals));
-    match over.zip(under) {
-        // Rounded three times: each integer once, and the quotient.
-        Some((over, under)) => over as f64 / under as f64,
-        None => {
-            let scale = decimal_power(exposed_decimals) as f64 / decimal_power(decimals) as f64;
-            total as f64 / exposed as f64 * (1_000.0 * scale)
-        }
-    }
-}
-
-/// Names of a table, made once each.
-pub struct NameCache<'n, 'a> {
-    names: &'n Names<'a>,
-    known: [BTreeMap<u32, Name>; 3],
-}
-
-impl<'n, 'a> NameCache<'n, 'a> {
-    pub fn new(names: &'n Names<'a>) -> Self {
-        NameCache {
-            names,
-            known: Default::default(),
-        }
-    }
-
-    fn group(&mut self, key: Key) -> Result<GroupRows> {
-        let names = self.names;
-        let mut name = |sort: usize, list: &[&str], index: u32| -> Result<Option<Name>> {
-            if index == NONE {
-                return Ok(None);
-            }
-            let name = match self.known[sort].entry(index) {
-                Entry::Occupied(known) => known.get().clone(),
-                Entry::Vacant(new) => {
-                    let text = list.get(index as usize).copied().unwrap_or_default();
-                    new.insert(Name::new(text)?).clone()
-                }
-            };
-            Ok(Some(name))
-        };
-        Ok(GroupRows {
-            release: name(0, &names.releases, key.0)?,
-            branch: name(1, &names.branches, key.1)?,
-            metric: name(2, &names.metrics, key.2)?,
-            decimals: None,
-            start: 0,
-            rows: 0,
-            value: 0,
-        })
     }
 }

@@ -68,6 +68,17 @@ impl Window {
         self.width.map_or(u32::MAX, end)
     }
 
+    /// At most how many buckets cells from minute `first` to minute `last` lie in.
+    #[must_use]
+    pub fn buckets_in(&self, first: u32, last: u32) -> usize {
+        let minutes = self.clip(first..last.saturating_add(1));
+        let count = match minutes.is_empty() {
+            true => 0,
+            false => self.bucket(minutes.end - 1) - self.bucket(minutes.start) + 1,
+        };
+        count as usize
+    }
+
     /// How cells from minute `first` to minute `last` take part.
     #[must_use]
     pub fn part(&self, first: u32, last: u32) -> Part {

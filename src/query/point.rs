@@ -108,7 +108,7 @@ impl Snapshot {
         }
         let recent = self.series.find(release, branch, metric);
         let recent = recent.filter(|id| self.memtables().any(|memtable| memtable.contains(*id)));
-        let kind = recent.map(|id| self.series.info(id).kind).or(kind);
+        let kind = recent.map(|id| self.series.kind(id)).or(kind);
         let none = stored.is_empty() && recent.is_none() && lost.is_empty();
         let series = |kind| StoredSeries {
             snapshot: self,

@@ -230,7 +230,11 @@ impl Query<'_> {
     /// decision metric named exactly before its window is whole;
     /// [`ErrorKind::Corruption`] where bytes that are needed are damaged: ask
     /// for other series or minutes, or repair; [`ErrorKind::Limit`] for a sum
-    /// beyond 128 bits or more rows than [`crate::limits::TABLE_ROWS_MAX`].
+    /// beyond 128 bits, more rows than [`crate::limits::TABLE_ROWS_MAX`], or an
+    /// answer beyond its part of the memory budget
+    /// ([`crate::Options::memory_budget`], [`crate::Reader::memory_budget`]): ask
+    /// in parts or for longer buckets. It is refused before it takes the memory, and
+    /// whatever else is being asked; of large answers one is made at a time.
     pub fn run(&self) -> Result<Table> {
         let mut table = Table::default();
         self.run_into(&mut table)?;

@@ -222,6 +222,9 @@ fn read_bucket(
         let first = first_minute(sources, recent.map(|span| span.0), window, scratch)?;
         run.first_minute = first.map(|minute| minute - window.origin);
     }
+    let count = |source: &Source<'_, '_>| source.entry.cells as usize;
+    let most = cells.len() + sources.iter().map(count).sum::<usize>();
+    run.make_room(window.buckets_in(first, last).min(most))?;
     let only = window.only_bucket(first, last);
     let alone = sources.len() == 1 && cells.is_empty();
     if let Some(bucket) = only

@@ -32,7 +32,7 @@ impl Snapshot {
         for segment in self.state.segments.iter() {
             check_lost(segment, &(0..MINUTE_END), choice)?;
         }
-        let recent = Recent::find(self, choice);
+        let recent = Recent::find(self, choice)?;
         let mut gather = gather_all(self, &recent, choice)?;
         let mut found = Vec::new();
         for release in 0..gather.names.releases.len() {

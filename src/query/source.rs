@@ -117,6 +117,7 @@ pub fn add_entries(
         if task.wants_first {
             run.first_minute = first.map(|minute| minute - task.window.origin);
         }
+        run.make_room(1)?;
         run.push(0, total, Join::Add)?;
     }
     Ok(true)

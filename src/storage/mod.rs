@@ -12,6 +12,7 @@ pub mod segment;
 #[cfg(any(test, feature = "internals"))]
 pub mod sim_disk;
 pub mod wal;
+pub mod wal_definitions;
 pub mod wal_reader;
 #[cfg(test)]
 mod wal_reader_tests;

@@ -10,9 +10,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::batch::{Definition, Delta, Encoder, Stamp};
 use crate::format::wal::{FRAME_HEADER_BYTES, HEADER_BYTES, Header, file_name, put_frame, salt};
 use crate::limits::{FRAME_BYTES_MAX, WAL_REDEFINE_BYTES};
-use crate::model::{Kind, Name, SeriesKey};
+use crate::model::{Kind, Name};
 use crate::storage::disk::{Disk, DiskFile, Open};
 use crate::storage::planted::{Bug, planted};
+use crate::storage::wal_definitions::Definitions;
 
 /// Zeros written ahead of the frames: as much as there are frames, between
 /// these. Small logs stay small, and large ones seldom grow.
@@ -21,21 +22,10 @@ const AHEAD_BYTES_MAX: u64 = 1 << 20;
 
 /// What the log needs to know of a series it writes deltas of.
 pub trait SeriesNames {
-    /// Key and kind of a series of this process.
-    fn series(&self, id: u32) -> (&SeriesKey, Kind);
+    /// Release, branch and metric, and the kind, of a series of this process.
+    fn series(&self, id: u32) -> ([&str; 3], Kind);
     /// Its kind alone.
     fn kind(&self, id: u32) -> Kind;
-}
-
-/// Where a series stands in the definitions of one log.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Defined {
-    /// No frame defines it.
-    No,
-    /// The frame at this offset does; one a sector away is still owed.
-    Once(u64),
-    /// Two frames do: neither is missed alone.
-    Settled,
 }
 
 /// The log being written.
@@ -57,9 +47,7 @@ pub struct WalWriter {
     reserved: u64,
     staged: Vec<u8>,
     payload: Vec<u8>,
-    defined: Vec<Defined>,
-    /// Those that are settled: all that most deltas ask for, and near.
-    settled: Vec<bool>,
+    defined: Definitions,
 }
 
 impl WalWriter {
@@ -117,8 +105,7 @@ impl WalWriter {
             reserved: 0,
             staged: Vec::new(),
             payload: Vec::new(),
-            defined: Vec::new(),
-            settled: Vec::new(),
+            defined: Definitions::default(),
         })
     }
 
@@ -140,7 +127,8 @@ impl WalWriter {
     /// Appends a batch to what the next [`WalWriter::write`] writes.
     ///
     /// # Errors
-    /// A frame beyond the limit; nothing is staged then.
+    /// A frame beyond the limit, or more of them than are numbered; nothing is
+    /// staged then.
     pub fn stage(
         &mut self,
         sequence: u64,
@@ -149,52 +137,19 @@ impl WalWriter {
         names: &impl SeriesNames,
     ) -> Result<()> {
         let offset = self.written + self.staged.len() as u64;
-        let mut definitions = Vec::new();
-        let mut last = None;
-        for delta in deltas {
-            if last.replace(delta.series) == Some(delta.series) {
-                continue;
-            }
-            let index = delta.series as usize;
-            if self.settled.get(index) == Some(&true) {
-                continue;
-            }
-            if index >= self.defined.len() {
-                self.defined.resize(index + 1, Defined::No);
-                self.settled.resize(index + 1, false);
-            }
-            let defined = &mut self.defined[index];
-            match *defined {
-                Defined::Settled => continue,
-                // Already listed in this frame.
-                Defined::Once(at) if at == offset => continue,
-                Defined::Once(at) if offset - at < WAL_REDEFINE_BYTES => {
-                    // Still one copy by the rule: say it again in each frame.
-                    if definitions
-                        .iter()
-                        .any(|known: &Definition<'_>| known.number == delta.series)
-                    {
-                        continue;
-                    }
-                }
-                Defined::Once(_) => {
-                    *defined = Defined::Settled;
-                    self.settled[index] = true;
-                }
-                Defined::No => *defined = Defined::Once(offset),
-            }
-            let (key, kind) = names.series(delta.series);
-            definitions.push(Definition {
-                number: delta.series,
-                key: [&key.release, &key.branch, &key.metric],
-                kind,
-            });
-        }
+        let owed = self.defined.owed_by(offset, deltas)?;
         if !planted(Bug::DirtyBufferReused) {
             self.payload.clear();
         }
         let mut encoder = Encoder::new(&mut self.payload, stamp);
-        encoder.definitions(&definitions);
+        encoder.definitions(owed.iter().map(|number| {
+            let (key, kind) = names.series(*number);
+            Definition {
+                number: *number,
+                key,
+                kind,
+            }
+        }));
         encoder.deltas(deltas, |series| names.kind(series));
         if self.payload.len() > FRAME_BYTES_MAX {
             // The definitions were noted as written: the caller abandons the log.
@@ -234,6 +189,7 @@ impl WalWriter {
         // A huge batch must not keep its buffers for ever.
         self.staged.shrink_to(1 << 20);
         self.payload.shrink_to(1 << 20);
+        self.defined.shrink();
         result.map_err(|error| Error::io("writing the log", error).in_file(&self.name))
     }
 

@@ -4,13 +4,13 @@ use super::sim_disk::{Call, SimDisk};
 use super::wal::{SeriesNames, WalWriter};
 use crate::format::batch::Delta;
 use crate::format::wal::{HEADER_BYTES, Header, file_name};
-use crate::model::{Kind, Name, SeriesKey};
+use crate::model::Kind;
 
-struct One(SeriesKey);
+struct One;
 
 impl SeriesNames for One {
-    fn series(&self, _: u32) -> (&SeriesKey, Kind) {
-        (&self.0, Kind::Counter)
+    fn series(&self, _: u32) -> ([&str; 3], Kind) {
+        (["a/1", "b", "c"], Kind::Counter)
     }
 
     fn kind(&self, _: u32) -> Kind {
@@ -19,18 +19,12 @@ impl SeriesNames for One {
 }
 
 fn write(log: &mut WalWriter, sequence: u64) {
-    let [release, branch, metric] = ["a/1", "b", "c"].map(|text| Name::new(text).unwrap());
-    let names = One(SeriesKey {
-        release,
-        branch,
-        metric,
-    });
     let delta = Delta {
         series: 0,
         minute: sequence as u32,
         bits: 1,
     };
-    log.stage(sequence, None, &[delta], &names).unwrap();
+    log.stage(sequence, None, &[delta], &One).unwrap();
     log.write().unwrap();
 }
 

@@ -1,6 +1,6 @@
 //! The names of a segment: plain, and as a stored copy.
 
-use hotstove::internals::format::dictionary::{Dictionary, Sort};
+use hotstove::internals::format::dictionary::{Dictionary, Sort, plain};
 use hotstove::internals::format::dictionary_copy::{EncodedDictionary, copy_length, decode_copy};
 
 pub fn run(bytes: &[u8]) {
@@ -13,7 +13,10 @@ pub fn run(bytes: &[u8]) {
         .into_iter()
         .flatten()
     {
-        let encoded = EncodedDictionary::new(&dictionary).at(7, 64);
+        let sorts = [Sort::Release, Sort::Branch, Sort::Metric];
+        let names = sorts.map(|sort| dictionary.names(sort));
+        let plain = plain(&names).expect("what was read is within the limits");
+        let encoded = EncodedDictionary::new(plain).at(7, 64);
         let (again, _) = decode_copy(&encoded, 7, 64).expect("what was encoded is decoded");
         for sort in [Sort::Release, Sort::Branch, Sort::Metric] {
             assert!(again.names(sort).eq(dictionary.names(sort)));

@@ -32,9 +32,15 @@ fn opened(path: &Path, options: Options) -> Result<Store> {
     Ok(store)
 }
 
+/// Bytes of an answer on the command line: series by series the longest table there may
+/// be fits, as the process lives for one answer and is nobody's writer.
+const ANSWER_BYTES: usize = 2_000 << 20;
+
 /// Opens a store that exists for reading, also while it is being written.
 pub fn reader(path: &Path) -> Result<Reader> {
-    let reader = Reader::open(path).map_err(|error| Failure::store(path, &error))?;
+    let reader = Reader::open(path)
+        .map_err(|error| Failure::store(path, &error))?
+        .memory_budget(ANSWER_BYTES);
     for warning in reader.warnings() {
         warn(format_args!("{}: {warning}", shown(path)));
     }

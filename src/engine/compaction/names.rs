@@ -1,13 +1,14 @@
 //! The series of several segments in one order: one dictionary for all their names,
-//! and a walk over their directories by its numbers. Memory: the names, and four
-//! bytes for each name of each input; nothing for each series.
+//! and a walk over their directories by its numbers. Memory: the names of the inputs and
+//! of the output, and four bytes for each name of each input; nothing for each series.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::engine::compaction::run::Keep;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::dictionary::Dictionary;
-use crate::storage::segment::{Segment, Sort};
+use crate::format::dictionary::plain;
+use crate::storage::segment::{Segment, SeriesIndex, Sort};
 
 const SORTS: [Sort; 3] = [Sort::Release, Sort::Branch, Sort::Metric];
 /// The number of a name that goes into no output.
@@ -27,13 +28,13 @@ pub struct Names<'a> {
 
 impl<'a> Names<'a> {
     /// The names of those series of `inputs` that `keep` wants, of which
-    /// something reaches to the floor; with them the dictionary. None of both
+    /// something reaches to the floor; with them their dictionary in bytes. None of both
     /// where there is no such series.
     pub fn new(
         inputs: &'a [Arc<Segment>],
         floor: u32,
         keep: Keep<'_>,
-    ) -> Result<Option<(Dictionary, Self)>> {
+    ) -> Result<Option<(Vec<u8>, Self)>> {
         let mut maps = Vec::with_capacity(inputs.len());
         for segment in inputs {
             let series = segment.series()?;
@@ -49,29 +50,36 @@ impl<'a> Names<'a> {
             }
             maps.push(map);
         }
-        let mut merged: [Vec<&str>; 3] = Default::default();
-        for (sort, names) in SORTS.into_iter().zip(&mut merged) {
-            for (segment, map) in inputs.iter().zip(&maps) {
-                let used = segment.series()?.names(sort).zip(&map[sort as usize]);
-                names.extend(
-                    used.filter(|(_, number)| **number != NONE)
-                        .map(|(name, _)| name),
-                );
-            }
-            names.sort_unstable();
-            names.dedup();
-            for (segment, map) in inputs.iter().zip(&mut maps) {
-                let used = segment.series()?.names(sort).zip(&mut map[sort as usize]);
-                for (name, number) in used.filter(|(_, number)| **number != NONE) {
-                    let place = names.binary_search(&name).unwrap_or_default();
-                    *number = place as u32;
+        let mut same = Vec::new();
+        for sort in SORTS {
+            let mut union = Union::new(inputs, sort)?;
+            let mut number = 0;
+            let used = |maps: &[[Vec<u32>; 3]], input: usize, local: usize| {
+                maps[input][sort as usize][local] != NONE
+            };
+            while union
+                .step(|at, local| used(&maps, at, local), &mut same)
+                .is_some()
+            {
+                for (input, local) in same.drain(..) {
+                    maps[input][sort as usize][local] = number;
                 }
+                number += 1;
+            }
+            if number == 0 {
+                return Ok(None);
             }
         }
-        if merged[0].is_empty() {
-            return Ok(None);
-        }
-        let dictionary = Dictionary::of(merged.each_ref().map(|names| names.iter().copied()))
+        let names = |sort| -> Result<UnionNames<'_>> {
+            let union = Union::new(inputs, sort)?;
+            Ok(UnionNames { union, maps: &maps })
+        };
+        let sorts = [
+            names(Sort::Release)?,
+            names(Sort::Branch)?,
+            names(Sort::Metric)?,
+        ];
+        let dictionary = plain(&sorts)
             .ok_or_else(|| Error::new(ErrorKind::Limit, "more names than one segment can hold"))?;
         Ok(Some((
             dictionary,
@@ -113,6 +121,78 @@ impl<'a> Names<'a> {
             }
         }
         Ok(None)
+    }
+}
+
+/// The names of a sort of all inputs, in order and each once: found by a walk, and
+/// never listed.
+#[derive(Clone)]
+struct Union<'n> {
+    sort: Sort,
+    inputs: Vec<&'n SeriesIndex>,
+    /// Of each input, the next name.
+    next: Vec<usize>,
+}
+
+impl<'n> Union<'n> {
+    fn new(inputs: &'n [Arc<Segment>], sort: Sort) -> Result<Self> {
+        let indices = inputs.iter().map(|segment| segment.series());
+        Ok(Union {
+            sort,
+            inputs: indices.collect::<Result<_>>()?,
+            next: vec![0; inputs.len()],
+        })
+    }
+
+    /// The next name that is used, and in which inputs it has which number: added to
+    /// `same`. `used` tells whether an input uses a name of its own.
+    fn step(
+        &mut self,
+        used: impl Fn(usize, usize) -> bool,
+        same: &mut Vec<(usize, usize)>,
+    ) -> Option<&'n str> {
+        same.clear();
+        let mut least: Option<&str> = None;
+        for (input, index) in self.inputs.iter().enumerate() {
+            let count = index.names(self.sort).len();
+            let next = &mut self.next[input];
+            while *next < count && !used(input, *next) {
+                *next += 1;
+            }
+            if *next == count {
+                continue;
+            }
+            let name = index.name(self.sort, *next as u32);
+            let order = least.map_or(Ordering::Less, |least| name.cmp(least));
+            if order.is_lt() {
+                same.clear();
+                least = Some(name);
+            }
+            if order.is_le() {
+                same.push((input, *next));
+            }
+        }
+        for (input, _) in same.iter() {
+            self.next[*input] += 1;
+        }
+        least
+    }
+}
+
+/// The names of a union, once those that are used have numbers.
+#[derive(Clone)]
+struct UnionNames<'n> {
+    union: Union<'n>,
+    maps: &'n [[Vec<u32>; 3]],
+}
+
+impl<'n> Iterator for UnionNames<'n> {
+    type Item = &'n str;
+
+    fn next(&mut self) -> Option<&'n str> {
+        let (maps, sort) = (self.maps, self.union.sort as usize);
+        let used = |input: usize, local: usize| maps[input][sort][local] != NONE;
+        self.union.step(used, &mut Vec::new())
     }
 }
 

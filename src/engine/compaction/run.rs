@@ -20,8 +20,6 @@ use crate::storage::segment::{
     Block, EncodedSeries, Identity, Segment, SegmentWriter, segment_file_name,
 };
 
-/// Bytes of input merged between two writes.
-const JOB_BYTES: usize = 2 << 20;
 /// Series merged between two writes at most.
 const JOBS_MAX: usize = 4_096;
 /// Cells for which a thread is worth its start.
@@ -67,9 +65,8 @@ impl Core {
 
     /// Which of some segments are damaged; all where none shows it.
     fn damaged_of(&self, inputs: &[u64]) -> Vec<u64> {
-        let state = self.snapshot().state;
-        let inputs_now = state
-            .segments
+        let segments = self.segments();
+        let inputs_now = segments
             .iter()
             .filter(|segment| inputs.contains(&segment.meta().id));
         let damaged: Vec<u64> = inputs_now
@@ -90,8 +87,8 @@ impl Core {
     /// Segments that can not be merged, lest they are chosen over and over.
     fn left_alone(&self) -> Vec<u64> {
         let mut skip = self.work.lock().unmergeable.clone();
-        let state = self.snapshot().state;
-        skip.extend(state.broken.iter().map(|broken| broken.meta.id));
+        let broken = self.snapshot().state.broken;
+        skip.extend(broken.iter().map(|broken| broken.meta.id));
         skip
     }
 
@@ -116,19 +113,10 @@ impl Core {
         keep: Keep<'_>,
         threads: usize,
     ) -> Result<Option<SegmentMeta>> {
-        let snapshot = self.snapshot();
-        let inputs: Vec<Arc<Segment>> = choice
-            .inputs
-            .iter()
-            .filter_map(|id| {
-                snapshot
-                    .state
-                    .segments
-                    .iter()
-                    .find(|segment| segment.meta().id == *id)
-            })
-            .cloned()
-            .collect();
+        let segments = self.segments();
+        let wanted = |id: &u64| segments.iter().find(|segment| segment.meta().id == *id);
+        let inputs: Vec<Arc<Segment>> = choice.inputs.iter().filter_map(wanted).cloned().collect();
+        drop(segments);
         if inputs.len() != choice.inputs.len() {
             // Retention was faster.
             return Ok(None);
@@ -236,6 +224,7 @@ fn write_merged(
         bucket,
         cold_before_day,
         floor,
+        input_bytes: core.options.budget().merge_input(),
     };
     let mut walk = names.walk()?;
     let mut jobs = Vec::new();
@@ -269,6 +258,8 @@ struct Merge<'a> {
     bucket: u32,
     cold_before_day: u32,
     floor: u32,
+    /// Bytes of input merged between two writes.
+    input_bytes: usize,
 }
 
 /// What a thread keeps from series to series.
@@ -279,12 +270,12 @@ struct Scratch {
 
 impl Merge<'_> {
     /// The next series to be merged before anything is written: as many as
-    /// `JOB_BYTES` of input make, which bounds the memory of their output. Says
+    /// the budget allows, which bounds the memory of their output. Says
     /// whether more may follow.
     fn next_jobs(&self, walk: &mut Walk<'_>, jobs: &mut Vec<Job>) -> Result<bool> {
         jobs.clear();
         let mut bytes = 0;
-        while bytes < JOB_BYTES && jobs.len() < JOBS_MAX {
+        while bytes < self.input_bytes && jobs.len() < JOBS_MAX {
             let mut parts = Vec::with_capacity(1);
             let Some(key) = walk.step(&mut parts)? else {
                 return Ok(false);

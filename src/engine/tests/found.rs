@@ -30,9 +30,11 @@ fn commit(store: &Store, minute: u32) -> crate::Result<crate::Receipt> {
 
 /// A store that syncs when it is told to, and not before.
 pub(super) fn buffered(disk: &SimDisk) -> Store {
-    let options = small().durability(Durability::Buffered {
+    let buffered = Durability::Buffered {
         interval: Duration::from_secs(3_600),
-    });
+    };
+    // Room for names that make a frame too large.
+    let options = small().durability(buffered).memory_budget(256 << 20);
     let store = Store::open_on(Arc::new(disk.clone()), options).unwrap();
     let metric = Metric::new(name("crashes"), Kind::Counter);
     store.define_metric(&metric).unwrap();

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{BASE, METRICS};
 use crate::model::{Kind, Role};
-use crate::query::output::rate;
+use crate::query::rates::rate;
 use crate::query::{Aggregate, Every, GroupBy};
 
 pub type Series = (String, String, String);

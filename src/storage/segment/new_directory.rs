@@ -12,8 +12,8 @@ use crate::format::trailer::Layout;
 
 use super::output::Output;
 
-/// Entries kept in memory: 2 MiB of them. Few in tests, which so come both ways.
-const KEPT_ENTRIES: usize = if cfg!(test) { 3 } else { 1 << 15 };
+/// Entries kept in memory: 512 KiB of them. Few in tests, which so come both ways.
+const KEPT_ENTRIES: usize = if cfg!(test) { 3 } else { 1 << 13 };
 /// Bytes read back at once, and more where a block's header is longer.
 const WINDOW_BYTES: usize = 256 << 10;
 
@@ -33,13 +33,12 @@ impl NewDirectory {
 
     /// Adds the entry of the block just written.
     pub fn push(&mut self, entry: &Entry) {
-        if self.series as usize * ENTRY_BYTES == self.kept.len() {
+        if self.series as usize >= KEPT_ENTRIES {
+            self.kept = Vec::new();
+        } else if self.series as usize * ENTRY_BYTES == self.kept.len() {
             self.kept.extend_from_slice(&entry.encode());
         }
         self.series += 1;
-        if self.series as usize > KEPT_ENTRIES {
-            self.kept = Vec::new();
-        }
     }
 
     /// Writes the directory to its place, where `output` stands; gives its

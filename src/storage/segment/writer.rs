@@ -7,7 +7,7 @@ use crate::codec::Page;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::block::BlockHeader;
 use crate::format::block_prefix::Place;
-use crate::format::dictionary::{Dictionary, Sort};
+use crate::format::dictionary::{Dictionary, Sort, plain};
 use crate::format::dictionary_copy::EncodedDictionary;
 use crate::format::directory::{ENTRY_BYTES, Entry};
 use crate::format::header::{Header, Identity, segment_file_name};
@@ -29,8 +29,9 @@ pub struct SegmentWriter<'a> {
     disk: &'a dyn Disk,
     temporary: String,
     identity: Identity,
-    dictionary: Dictionary,
     encoded_dictionary: EncodedDictionary,
+    /// The names, where series come by these and not by their indices.
+    dictionary: Option<Dictionary>,
     output: Output,
     directory: NewDirectory,
     last_key: Option<(u32, u32, u32)>,
@@ -75,23 +76,30 @@ impl<'a> SegmentWriter<'a> {
             first_sequence: sequences.0,
             last_sequence: sequences.1,
         };
-        Self::with_names(disk, identity, dictionary_of(keys))
+        let names = names_of(keys);
+        let sorts = names
+            .each_ref()
+            .map(|names| names.iter().map(|name| &***name));
+        let mut writer = Self::with_names(disk, identity, plain(&sorts))?;
+        writer.dictionary = Dictionary::of(sorts);
+        Ok(writer)
     }
 
-    /// As [`SegmentWriter::create`], with a dictionary made before, or with
-    /// none because the names are too many.
+    /// As [`SegmentWriter::create`], of series that come by the indices of their
+    /// names in a dictionary of these [`plain`] bytes; of none where the names are
+    /// too many.
     ///
     /// # Errors
     /// As [`SegmentWriter::create`].
     pub fn with_names(
         disk: &'a dyn Disk,
         identity: Identity,
-        dictionary: Option<Dictionary>,
+        plain: Option<Vec<u8>>,
     ) -> Result<Self> {
         let id = identity.segment_id;
-        let dictionary = dictionary
+        let plain = plain
             .ok_or_else(|| Error::new(ErrorKind::Limit, "more names than one segment can hold"))?;
-        let encoded_dictionary = EncodedDictionary::new(&dictionary);
+        let encoded_dictionary = EncodedDictionary::new(plain);
         let temporary = format!("{}.tmp", segment_file_name(id));
         let created = disk.open(&temporary, Open::Create).or_else(|error| {
             if error.kind() != std::io::ErrorKind::AlreadyExists {
@@ -108,8 +116,8 @@ impl<'a> SegmentWriter<'a> {
             output: Output::new(file, &temporary),
             temporary,
             identity,
-            dictionary,
             encoded_dictionary,
+            dictionary: None,
             directory: NewDirectory::default(),
             last_key: None,
             first_minute: u32::MAX,
@@ -253,9 +261,12 @@ impl<'a> SegmentWriter<'a> {
     /// [`ErrorKind::InvalidInput`] for a name that is not in the dictionary.
     pub fn indices(&self, key: &SeriesKey) -> Result<(u32, u32, u32)> {
         let find = |sort, name: &Name| {
-            self.dictionary.find(sort, name).ok_or_else(|| {
-                Error::invalid(format!("{name} is not among the names of this segment"))
-            })
+            let names = self.dictionary.as_ref();
+            names
+                .and_then(|names| names.find(sort, name))
+                .ok_or_else(|| {
+                    Error::invalid(format!("{name} is not among the names of this segment"))
+                })
         };
         Ok((
             find(Sort::Release, &key.release)?,
@@ -267,12 +278,8 @@ impl<'a> SegmentWriter<'a> {
     /// Whether a key may come next.
     fn check_next(&self, key: (u32, u32, u32)) -> Result<()> {
         if self.last_key >= Some(key) {
-            let name = |sort, index| self.dictionary.name(sort, index);
             return Err(Error::invalid(format!(
-                "{} {} {} is out of order",
-                name(Sort::Release, key.0),
-                name(Sort::Branch, key.1),
-                name(Sort::Metric, key.2),
+                "the series of the names {key:?} is out of order"
             )));
         }
         if self.directory.series() as usize >= SEGMENT_SERIES_MAX {
@@ -321,7 +328,7 @@ impl Drop for SegmentWriter<'_> {
     }
 }
 
-fn dictionary_of(keys: &mut dyn Iterator<Item = &SeriesKey>) -> Option<Dictionary> {
+fn names_of<'k>(keys: &mut dyn Iterator<Item = &'k SeriesKey>) -> [BTreeSet<&'k Name>; 3] {
     let mut sorts: [BTreeSet<&Name>; 3] = Default::default();
     for key in keys {
         for (names, name) in sorts
@@ -331,6 +338,5 @@ fn dictionary_of(keys: &mut dyn Iterator<Item = &SeriesKey>) -> Option<Dictionar
             names.insert(name);
         }
     }
-    let [releases, branches, metrics] = sorts.map(|names| names.into_iter().collect::<Vec<_>>());
-    Dictionary::new([&releases, &branches, &metrics])
+    sorts
 }
