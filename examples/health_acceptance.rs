@@ -252,6 +252,22 @@ fn harmful() -> Vec<Case> {
     cases
 }
 
+/// Nearly rolled out beside a small control that is held back: "worse" is then
+/// "control has fewer", where bursts of control could say so by chance.
+fn held_back() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (share, lambda) in [(0.8, 20.0), (0.8, 2.0), (0.95, 20.0), (0.95, 2.0)] {
+        for ratio in [1.5, 2.0, 5.0] {
+            let percent = share * 100.0;
+            let name = format!("T {percent:.0}%, lam {lambda}, ratio {ratio:.1}");
+            let mut case = Case::new(name);
+            (case.share, case.lambda, case.ratio) = (share, lambda, ratio);
+            cases.push(case);
+        }
+    }
+    cases
+}
+
 /// First alarms of one release: worse, better, ratio 1 outside the sequence.
 fn alarms(minutes: &[(Arm, Arm)], exact: bool, harmless: bool) -> [Option<u32>; 3] {
     let test = |watch| {
@@ -312,6 +328,29 @@ fn run(case: &Case, options: &Options) -> Vec<[Option<u32>; 3]> {
     })
 }
 
+/// How soon a harmful release is found.
+fn row_of_alarms(case: &Case, options: &Options) {
+    let end = (case.days * DAY) as u32;
+    let found = run(case, options);
+    let mut minutes: Vec<u32> = found.iter().map(|it| it[0].unwrap_or(end)).collect();
+    minutes.sort_unstable();
+    let share = minutes.iter().filter(|minute| **minute < end).count() as f64;
+    let share = 100.0 * share / options.runs as f64;
+    let at = |quantile: f64| {
+        let minute = minutes[((minutes.len() - 1) as f64 * quantile).round() as usize];
+        match minute < end {
+            true => minute.to_string(),
+            false => "–".into(),
+        }
+    };
+    println!(
+        "| {} | {share:.1} % | {} | {} |",
+        case.name,
+        at(0.5),
+        at(0.99)
+    );
+}
+
 /// The upper limit a rate of at most 5 % stays under in 99.9 % of tables.
 fn beyond_binomial_error(alarms: usize, runs: usize) -> bool {
     let expected = 0.05 * runs as f64;
@@ -366,25 +405,19 @@ fn main() -> ExitCode {
         }
         println!();
     }
-    println!("| harmful release | found | median minute of alarm | 99th percentile |");
-    println!("|---|---|---|---|");
-    for case in harmful().into_iter().filter(chosen) {
-        let end = (case.days * DAY) as u32;
-        let found = run(&case, &options);
-        let mut minutes: Vec<u32> = found.iter().map(|it| it[0].unwrap_or(end)).collect();
-        minutes.sort_unstable();
-        let share = minutes.iter().filter(|minute| **minute < end).count() as f64;
-        let at = |quantile: f64| minutes[((minutes.len() - 1) as f64 * quantile).round() as usize];
-        let share = 100.0 * share / options.runs as f64;
-        println!(
-            "| {} | {share:.1} % | {} | {} |",
-            case.name,
-            at(0.5),
-            at(0.99)
-        );
+    for (title, cases) in [
+        ("harmful release", harmful()),
+        ("harmful release, control held back", held_back()),
+    ] {
+        println!("| {title} | found | median minute of alarm | 99th percentile |");
+        println!("|---|---|---|---|");
+        for case in cases.into_iter().filter(chosen) {
+            row_of_alarms(&case, &options);
+        }
+        println!();
     }
     println!(
-        "\n{} runs a row, seed {}, {:.0} s; false alarms {}",
+        "{} runs a row, seed {}, {:.0} s; false alarms {}",
         options.runs,
         options.seed,
         started.elapsed().as_secs_f64(),

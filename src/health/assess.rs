@@ -280,6 +280,10 @@ impl Monitor {
                 percent(self.options.margin)
             ));
         }
+        if look.ratio == Ratio::default() {
+            let note = "too few events in minutes in which both branches have";
+            return Some(format!("{note} {exposure}"));
+        }
         let lag = pair.test.autocorrelation()?;
         Some(format!(
             "burst length too short: blocks are correlated by {lag:.2}"

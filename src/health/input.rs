@@ -183,14 +183,14 @@ impl Options {
     pub(super) fn validate(&self) -> Result<()> {
         if !(self.margin >= 1.0 && self.margin <= 1e6) {
             return Err(Error::invalid(format!(
-                "the margin is the ratio tolerated, from 1 to a million, not {}",
+                "the margin is the ratio tolerated, from 1 to a million, not {:?}",
                 self.margin
             ))
             .help("1.1 tolerates 10 % more"));
         }
         if !(self.alpha >= 1e-12 && self.alpha <= 0.5) {
             return Err(Error::invalid(format!(
-                "alpha is the chance of a false alarm, above 0 and at most 0.5, not {}",
+                "alpha is the chance of a false alarm, from 1e-12 to 0.5, not {:?}",
                 self.alpha
             )));
         }

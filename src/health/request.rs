@@ -68,8 +68,8 @@ impl Request<'_> {
         self
     }
 
-    /// The chance of a false alarm over the whole life of the release: above 0,
-    /// at most 0.5, and 0.05 unless said.
+    /// The chance of a false alarm over the whole life of the release: from 1e-12
+    /// to 0.5, and 0.05 unless said.
     pub fn alpha(mut self, alpha: f64) -> Self {
         self.options.alpha = alpha;
         self

@@ -179,8 +179,10 @@ impl Track {
         }
     }
 
-    /// The highest autocorrelation of the differences at lags 1 to 3, beyond
-    /// what chance would leave; none with too few blocks to tell.
+    /// The highest autocorrelation of the differences at lags 1 to 3, beyond what
+    /// chance would leave; none with too few blocks to tell. Two standard errors
+    /// would warn of one metric in fifteen though its events are independent: there
+    /// are three lags.
     pub fn autocorrelation(&self) -> Option<f64> {
         let blocks = f64::from(self.count);
         if self.count < 40 {
@@ -192,7 +194,7 @@ impl Track {
             return None;
         }
         let highest = self.drift.highest(self.sums.d1, mean, blocks) / spread;
-        let chance = 2.0 / blocks.sqrt();
+        let chance = 3.0 / blocks.sqrt();
         (highest > chance).then_some(highest)
     }
 }

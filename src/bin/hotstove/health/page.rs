@@ -7,8 +7,7 @@ use hotstove::health::{MetricReport, PairTrace, Report, Trace, Verdict};
 use hotstove::{Minute, Role};
 
 use super::chart::escaped;
-use super::pictures;
-use super::words;
+use super::{pictures, reasons, words};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -61,7 +60,7 @@ fn head(out: &mut dyn Write, report: &Report, release: &str) -> io::Result<()> {
         report.as_of,
         words::percent(report.margin - 1.0),
     )?;
-    let reasons = words::reasons(report);
+    let reasons = reasons::all(report);
     if !reasons.is_empty() {
         writeln!(out, "<ul>")?;
         for reason in &reasons {

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use hotstove::health::{MetricReport, Report, Verdict};
 use hotstove::{Minute, Role};
 
-use super::words;
+use super::{reasons, words};
 use crate::print::{Align, Column, Grid, shape_width};
 
 /// Lines of reasons at most; the table beneath has them all.
@@ -47,7 +47,7 @@ pub fn write(
     let width = room.unwrap_or(100);
     writeln!(out, "{verdict}  {}", clean(&report.release))?;
     wrapped(out, "  ", &words::headline(report), width)?;
-    let reasons = words::reasons(report);
+    let reasons = reasons::all(report);
     for reason in reasons.iter().take(REASONS) {
         wrapped(out, "  - ", reason, width)?;
     }

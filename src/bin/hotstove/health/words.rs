@@ -3,10 +3,7 @@
 use hotstove::Role;
 use hotstove::health::{CheckVerdict, HistoryReport, MetricReport, Report, Signal, Verdict};
 
-use crate::print::{grouped, grouped_decimal};
-
-/// Reasons given for "inconclusive"; the table has them all.
-const OPEN: usize = 4;
+use crate::print::grouped_decimal;
 
 /// The verdict in one sentence.
 pub fn headline(report: &Report) -> String {
@@ -40,11 +37,16 @@ pub fn headline(report: &Report) -> String {
 }
 
 /// The metrics with a verdict, as `crashes (rollout)`; at most a handful.
-fn named(report: &Report, verdict: Verdict) -> String {
+pub fn named(report: &Report, verdict: Verdict) -> String {
     let metrics = compared(report).filter(|(_, metric)| metric.verdict == verdict);
     let names: Vec<String> = metrics
         .map(|(branch, metric)| format!("{} ({branch})", metric.metric))
         .collect();
+    listed(&names.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// At most a handful of names.
+pub fn listed(names: &[&str]) -> String {
     let mut text = names[..names.len().min(4)].join(", ");
     if names.len() > 4 {
         text.push_str(&format!(" and {} more", names.len() - 4));
@@ -65,74 +67,6 @@ pub fn compared(report: &Report) -> impl Iterator<Item = (&str, &MetricReport)> 
     })
 }
 
-/// What leads to the verdict, most important first.
-pub fn reasons(report: &Report) -> Vec<String> {
-    let mut reasons = alarms(report);
-    let of = |verdict: Verdict| {
-        let metrics = compared(report).filter(move |(_, metric)| metric.verdict == verdict);
-        metrics.map(|(branch, metric)| reason(branch, metric))
-    };
-    reasons.extend(of(Verdict::Regressed));
-    reasons.extend(of(Verdict::Improved));
-    reasons.extend(held(report));
-    // Without a control that is all there is to say, and the headline says it.
-    if report.control.is_none() {
-        return reasons;
-    }
-    for (branch, metric) in compared(report) {
-        let told = [Verdict::NoData, Verdict::Healthy].contains(&metric.verdict);
-        if let Some(note) = metric.note.as_ref().filter(|_| told) {
-            reasons.push(format!("{} of {branch}: {note}", metric.metric));
-        }
-    }
-    let open: Vec<String> = of(Verdict::Inconclusive).collect();
-    let more = open.len().saturating_sub(OPEN);
-    reasons.extend(open.into_iter().take(OPEN));
-    if more > 0 {
-        reasons.push(format!("{more} more are inconclusive"));
-    }
-    reasons
-}
-
-/// What is held back, and until when: the window is one for the whole release.
-fn held(report: &Report) -> Option<String> {
-    let mut metrics = compared(report).filter(|(_, metric)| metric.verdict == Verdict::Held);
-    let (_, first) = metrics.next()?;
-    let names = named(report, Verdict::Held);
-    Some(match first.opens_at {
-        Some(opens) => format!("held back until {opens}: {names}"),
-        None => format!("held back: {names}"),
-    })
-}
-
-/// The checks that alarm.
-fn alarms(report: &Report) -> Vec<String> {
-    let mut alarms = Vec::new();
-    let sample = &report.checks.sample_ratio;
-    if sample.verdict == CheckVerdict::Invalid {
-        let since = sample
-            .first_alarm
-            .map_or(String::new(), |at| format!(" (since {at})"));
-        alarms.push(format!(
-            "users are not split as planned{since}: {}",
-            split(report)
-        ));
-    }
-    for signal in &report.checks.null.signals {
-        if signal.verdict == CheckVerdict::Invalid {
-            let what = match &signal.metric {
-                Some(metric) => format!("{metric} of {}", signal.branch),
-                None => signal.branch.clone(),
-            };
-            let since = signal
-                .first_alarm
-                .map_or(String::new(), |at| format!(" (since {at})"));
-            alarms.push(format!("{what}: {}{since}", signal.note));
-        }
-    }
-    alarms
-}
-
 /// How enrolments were split.
 pub fn split(report: &Report) -> String {
     let branches = report.checks.sample_ratio.branches.iter();
@@ -146,29 +80,6 @@ pub fn split(report: &Report) -> String {
         })
         .collect();
     parts.join("; ")
-}
-
-fn reason(branch: &str, metric: &MetricReport) -> String {
-    let mut text = format!("{} of {branch}", metric.metric);
-    if let Some(ratio) = metric.ratio {
-        text.push_str(&format!(": {} times control's rate", significant(ratio)));
-        if let Some(range) = range(metric) {
-            text.push_str(&format!(" ({range})"));
-        }
-    }
-    if let Some(at) = metric.first_alarm {
-        text.push_str(&format!(", first alarm {at}"));
-    }
-    if let Some(more) = metric.events_needed {
-        text.push_str(&format!(
-            ", about {} more events decide",
-            grouped(more as u64)
-        ));
-    }
-    if let Some(note) = &metric.note {
-        text.push_str(&format!("; {note}"));
-    }
-    text
 }
 
 /// The confidence sequence: `0.98–1.04`, an open end where none is reached.
@@ -215,7 +126,8 @@ pub fn past(past: &HistoryReport) -> String {
     if past.releases.is_empty() {
         return "no earlier release has both events and exposure at this age".into();
     }
-    let both = |own: Option<f64>, other: Option<f64>| format!("{} to {}", rate(own), rate(other));
+    let both =
+        |own: Option<f64>, other: Option<f64>| format!("{} against {}", rate(own), rate(other));
     let mut text = format!(
         "{} at an age of {}",
         both(past.rate, past.baseline),
@@ -236,7 +148,7 @@ pub fn past(past: &HistoryReport) -> String {
         [one] => one.clone(),
         many => format!("the median of {}", many.join(", ")),
     };
-    format!("{text}, against {whom}; observational, never an alarm")
+    format!("{text}, of {whom}; observational, never an alarm")
 }
 
 /// `13 d 4 h`, `4 h 5 min`.
@@ -260,7 +172,11 @@ fn signals(report: &Report) -> String {
     let mut shown: Vec<_> = signals.iter().filter(told).collect();
     shown.sort_by_key(|it| it.verdict != CheckVerdict::Invalid);
     if shown.is_empty() && !signals.is_empty() {
-        return "branches are alive and differ from minute to minute".into();
+        let compared = signals.iter().any(|it| it.signal == "too identical");
+        return match compared {
+            true => "branches are alive and differ from minute to minute".into(),
+            false => "branches are alive".into(),
+        };
     }
     for signal in shown {
         let note = match &signal.metric {
@@ -289,16 +205,18 @@ pub fn rate(rate: Option<f64>) -> String {
     rate.map_or("–".into(), significant)
 }
 
-/// Evidence as odds: `×20` for e³, powers of ten beyond a million.
+/// Evidence as an e-value: `20.0` for ln 20, powers of ten beyond a million.
 pub fn evidence(log_e: Option<f64>) -> String {
     let Some(log_e) = log_e else {
         return "–".into();
     };
     let tens = log_e / std::f64::consts::LN_10;
-    if tens >= 6.0 {
+    if tens >= 999.5 {
+        "over 10^999".into()
+    } else if tens >= 6.0 {
         format!("10^{tens:.0}")
     } else if tens <= -3.0 {
-        "0.001".into()
+        "below 0.001".into()
     } else {
         significant(log_e.exp())
     }
@@ -354,7 +272,8 @@ mod tests {
         assert_eq!(percent(0.123), "12.3\u{a0}%");
         assert_eq!(evidence(Some(20f64.ln())), "20.0");
         assert_eq!(evidence(Some(100.0)), "10^43");
-        assert_eq!(evidence(Some(-100.0)), "0.001");
+        assert_eq!(evidence(Some(-100.0)), "below 0.001");
+        assert_eq!(evidence(Some(1e15)), "over 10^999");
         assert_eq!(evidence(None), "–");
     }
 }
