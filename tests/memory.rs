@@ -202,8 +202,6 @@ fn many_series_stay_within_the_budget() {
 fn many_buckets_stay_within_the_budget() {
     const SERIES: u32 = 400;
     const BUDGET: usize = 12 * MIB;
-    // What the codecs take at once does not become less with the budget.
-    const SLACK: usize = 4 * MIB;
     let _turn = TURN.lock().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
@@ -216,11 +214,11 @@ fn many_buckets_stay_within_the_budget() {
             commit(&store, &all, START + bucket * 32 * DAY + at);
         }
     }
-    count.hold("ingest", BUDGET + SLACK);
+    count.hold("ingest", BUDGET);
     store.flush().unwrap();
-    count.hold("flush", BUDGET + SLACK);
+    count.hold("flush", BUDGET);
     store.compact().unwrap();
-    count.hold("compaction", BUDGET + SLACK);
+    count.hold("compaction", BUDGET);
     store.close().unwrap();
 
     let count = Count::begin();

@@ -5,6 +5,7 @@
 //! take all there is: whether a question is answered never depends on other ones, and
 //! two of them never wait for each other's half.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,12 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The part of all there is up to which an answer is small.
 const SMALL: usize = 16;
-/// Items up to which a list grows twofold; beyond, by an eighth.
-const TWOFOLD: usize = 1 << 12;
 const ITEMS_MIN: usize = 4;
 
 /// What answers may take, all that are being made together.
-#[derive(Debug)]
 pub struct Answers {
     bytes: usize,
     /// Whether a large one is being made.
@@ -54,6 +52,14 @@ impl Answers {
             held: AtomicUsize::new(0),
             large: Mutex::default(),
         }
+    }
+}
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answers")
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -104,15 +110,20 @@ impl Allowance {
         if free >= more {
             return Ok(0);
         }
-        let step = match list.len() {
-            length @ ..TWOFOLD => length,
-            length => length / 8,
-        };
-        let more = more.max(step).max(ITEMS_MIN);
-        let bytes = (more - free).saturating_mul(size_of::<T>());
-        self.hold(bytes)?;
-        list.reserve_exact(more);
-        Ok(bytes)
+        // Twofold as long as there is room for it: lists of ever other sizes keep the
+        // allocator from giving the memory of the last answer to the next.
+        let least = more.max(ITEMS_MIN);
+        let steps = [list.len(), list.len() / 8, 0].map(|step| least.max(step));
+        let mut made = Ok(0);
+        for more in steps {
+            let bytes = (more - free).saturating_mul(size_of::<T>());
+            made = self.hold(bytes).map(|()| bytes);
+            if made.is_ok() {
+                list.reserve_exact(more);
+                break;
+            }
+        }
+        made
     }
 
     fn become_large(&self) {
@@ -131,7 +142,7 @@ impl Allowance {
 
 impl Drop for Allowance {
     fn drop(&mut self) {
-        if *self.large.get_mut() {
+        if *self.large.lock() {
             *self.answers.large.lock() = false;
             self.answers.done.notify_one();
         }

@@ -85,7 +85,18 @@ impl Run {
     ///
     /// # Errors
     /// [`ErrorKind::Limit`] beyond the memory that the answer may take.
+    #[inline]
     pub fn make_room(&mut self, rows: usize) -> Result<()> {
+        let capacity = self.values.capacity().min(self.buckets.capacity());
+        let free = capacity.saturating_sub(self.buckets.len());
+        if free >= rows + ROWS_BEYOND {
+            return Ok(());
+        }
+        self.grow(rows)
+    }
+
+    #[cold]
+    fn grow(&mut self, rows: usize) -> Result<()> {
         let Some(allowance) = &self.allowance else {
             return Ok(());
         };
@@ -172,11 +183,6 @@ impl Merged {
         if run.is_empty() {
             return Ok(());
         }
-        if let Some(allowance) = &run.allowance {
-            let rows = run.buckets.len() - run.start;
-            self.charged += allowance.make_room(&mut self.rows, rows)?;
-        }
-        let pending = self.pending.capacity();
         let factor = self.align(decimals)?;
         self.series += 1;
         self.first_minute = earlier(self.first_minute, run.first_minute);
@@ -197,17 +203,17 @@ impl Merged {
                 _ => self.pending.push((*bucket, value)),
             }
         }
-        if let Some(allowance) = &run.allowance {
-            // Never more than there are rows, and those of a series.
-            let more = (self.pending.capacity() - pending) * size_of::<(u32, i128)>();
-            allowance.hold(more)?;
-            self.charged += more;
-        }
         if self.pending.len() > PENDING_MIN.max(self.rows.len()) {
-            if let Some(allowance) = &run.allowance {
-                self.charged += allowance.make_room(&mut self.rows, self.pending.len())?;
-            }
             self.settle(join)?;
+        }
+        // One series late: room made ahead, for rows that mostly are there, costs a
+        // third of the time.
+        let bytes = (self.rows.capacity() + self.pending.capacity()) * size_of::<(u32, i128)>();
+        if bytes > self.charged
+            && let Some(allowance) = &run.allowance
+        {
+            allowance.hold(bytes - self.charged)?;
+            self.charged = bytes;
         }
         Ok(())
     }

@@ -158,10 +158,13 @@ impl Output {
             if self.run.buckets.len() > TABLE_ROWS_MAX {
                 return Err(too_many());
             }
-            let mut direct = std::mem::take(&mut self.direct);
-            self.make_room(&mut direct, 1)?;
-            direct.push((series, task.kind, self.run.first_minute, self.run.start));
-            self.direct = direct;
+            if self.direct.len() == self.direct.capacity() {
+                let mut direct = std::mem::take(&mut self.direct);
+                self.make_room(&mut direct, 1)?;
+                self.direct = direct;
+            }
+            self.direct
+                .push((series, task.kind, self.run.first_minute, self.run.start));
             return Ok(());
         }
         let gauge = task.kind == Kind::Gauge;
