@@ -126,8 +126,11 @@ impl Core {
         }
         let infos = self.series.infos();
         let mut state = self.state.write();
+        let deltas = staged.batches.iter().map(|batch| &batch.deltas[..]);
+        state
+            .active
+            .apply(deltas, |id| infos.kind(id), &mut log.scratch);
         for batch in &staged.batches {
-            state.active.apply(&batch.deltas, |id| infos.kind(id));
             if let Some(stamp) = &batch.stamp {
                 note_stamp(&mut log.sources, stamp);
                 note_stamp(Arc::make_mut(&mut state.sources), stamp);

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::engine::commit::Queue;
+use crate::engine::group_merge::Scratch;
 use crate::engine::options::{Durability, Options};
 use crate::engine::recovery::open_refused;
 use crate::engine::series::SeriesTable;
@@ -82,6 +83,8 @@ pub struct Log {
     pub sources: BTreeMap<Name, SourceState>,
     /// What belongs to the frozen memtable, until it is in segments.
     pub frozen: Option<Frozen>,
+    /// For merging into the memtable.
+    pub scratch: Scratch,
 }
 
 /// The state of the log at the moment a memtable was frozen.

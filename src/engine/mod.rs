@@ -10,6 +10,7 @@ pub mod compaction;
 pub mod core;
 pub mod flush;
 pub mod group;
+pub mod group_merge;
 pub mod inspect;
 pub mod memtable;
 pub mod merge;

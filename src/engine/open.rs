@@ -239,6 +239,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
         next_sequence: state.sequence + 1,
         sources: (*state.sources).clone(),
         frozen: None,
+        scratch: Default::default(),
     };
     let first_wal = manifest.first_wal;
     let nothing_replayed = findings.frames == 0;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use crate::codec::cursor::Corrupt;
+use crate::engine::group_merge::Scratch;
 use crate::engine::memtable::Memtable;
 use crate::engine::series::SeriesTable;
 use crate::error::Result;
@@ -115,6 +116,7 @@ pub struct Replay {
     numbers: Numbers,
     deltas: Vec<Delta>,
     kinds: Vec<Kind>,
+    scratch: Scratch,
     /// The last sequence applied or known to be in segments.
     pub sequence: u64,
     /// Where no manifest tells that: of each bucket the last sequence in
@@ -260,7 +262,7 @@ impl Replay {
             });
         }
         let infos = series.infos();
-        memtable.apply(&self.deltas, |id| infos.kind(id));
+        memtable.apply([&self.deltas[..]], |id| infos.kind(id), &mut self.scratch);
         if let Some(stamp) = &stamp {
             if !self.findings.damage.is_empty() {
                 self.close_gap(stamp, sources.contains_key(&stamp.source));
