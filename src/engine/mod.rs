@@ -23,6 +23,7 @@ pub mod recovery;
 pub mod repair;
 pub mod replay;
 pub mod retention;
+pub mod room;
 pub mod series;
 pub mod series_cells;
 pub mod state;

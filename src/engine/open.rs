@@ -239,7 +239,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
         next_sequence: state.sequence + 1,
         sources: (*state.sources).clone(),
         frozen: None,
-        scratch: Default::default(),
+        merging: 0,
     };
     let first_wal = manifest.first_wal;
     let nothing_replayed = findings.frames == 0;
@@ -252,6 +252,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
         floor: manifest.floor.into(),
         manifest: Mutex::new(manifest),
         series,
+        active_bytes: state.active.bytes().into(),
         state: RwLock::new(state),
         publisher: Mutex::new(publisher),
         queue: Mutex::default(),
@@ -264,6 +265,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
         poison: Mutex::default(),
         lock: Mutex::new(Some(lock)),
         log: Mutex::new(log),
+        merging: Mutex::default(),
         disk,
         options,
     };
