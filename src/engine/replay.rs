@@ -107,6 +107,9 @@ impl Numbers {
     }
 }
 
+/// Deltas of several frames that are merged at once: so many go past the sheets.
+const TOGETHER: usize = 1 << 15;
+
 const _: () = assert!(size_of::<Option<(u32, Kind)>>() << 20 <= 12 << 20);
 
 /// Applies frames in order.
@@ -114,6 +117,7 @@ const _: () = assert!(size_of::<Option<(u32, Kind)>>() << 20 <= 12 << 20);
 pub struct Replay {
     /// The log's numbers: what each means here.
     numbers: Numbers,
+    /// Those of frames that were read, to be merged with those of the next.
     deltas: Vec<Delta>,
     kinds: Vec<Kind>,
     scratch: Scratch,
@@ -166,6 +170,18 @@ impl Replay {
 
     /// Applies every frame of `reader` from where it stands.
     pub fn run(
+        &mut self,
+        reader: &mut WalReader,
+        series: &SeriesTable,
+        memtable: &mut Memtable,
+        sources: &mut BTreeMap<Name, SourceState>,
+    ) -> Result<()> {
+        let read = self.read(reader, series, memtable, sources);
+        self.merge(series, memtable);
+        read
+    }
+
+    fn read(
         &mut self,
         reader: &mut WalReader,
         series: &SeriesTable,
@@ -249,6 +265,7 @@ impl Replay {
             }),
         };
         let numbers = &self.numbers;
+        let before = self.deltas.len();
         front.deltas(
             |number| numbers.get(number),
             &mut self.deltas,
@@ -256,13 +273,16 @@ impl Replay {
         )?;
         if !self.in_segments.is_empty() {
             let held = &self.in_segments;
+            let mut index = 0;
             self.deltas.retain(|delta| {
+                index += 1;
                 let bucket = delta.minute / MINUTES_PER_BUCKET;
-                held.get(&bucket).is_none_or(|last| sequence > *last)
+                index <= before || held.get(&bucket).is_none_or(|last| sequence > *last)
             });
         }
-        let infos = series.infos();
-        memtable.apply([&self.deltas[..]], |id| infos.kind(id), &mut self.scratch);
+        if self.deltas.len() >= TOGETHER {
+            self.merge(series, memtable);
+        }
         if let Some(stamp) = &stamp {
             if !self.findings.damage.is_empty() {
                 self.close_gap(stamp, sources.contains_key(&stamp.source));
@@ -274,6 +294,15 @@ impl Replay {
         self.sequence = sequence;
         self.findings.frames += 1;
         Ok(())
+    }
+
+    /// Merges what was read.
+    fn merge(&mut self, series: &SeriesTable, memtable: &mut Memtable) {
+        let infos = series.infos();
+        let kind = |id| infos.kind(id);
+        memtable.apply([&self.deltas[..]], kind, &mut self.scratch);
+        self.deltas.clear();
+        self.deltas.shrink_to(2 * TOGETHER);
     }
 
     /// Notes the first offset of a source behind damage.
