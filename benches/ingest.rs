@@ -7,15 +7,19 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::memory::{Watch, bytes_written};
-use common::w1::W1;
+use common::w1::{Delta, W1};
 use common::{
     SEED, batch, buffered, busy_minutes, bytes_on_disk, directory, handles, ingest, scale, smoke,
+    wanted,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hotstove::{Batch, Options, Store};
 
 /// Not a criterion loop: one pass over all of W1, told once, with its sizes.
 fn whole(_: &mut Criterion) {
+    if !wanted("whole") {
+        return;
+    }
     let directory = directory();
     let path = directory.path().join("store");
     let before = bytes_written();
@@ -60,27 +64,49 @@ fn synced(criterion: &mut Criterion) {
     drop(watch);
 }
 
-/// Four threads, each with batches of 10,000 deltas of its own.
+/// Four threads, each with batches of 10,000 deltas of its own, into a new store
+/// each time: the middle of some rounds, since one of them is over in a moment.
 fn shared(_: &mut Criterion) {
-    const THREADS: usize = 4;
-    let rounds = if smoke() { 2 } else { 60 };
+    if !wanted("shared") {
+        return;
+    }
+    let workload = &mut W1::new(SEED, scale());
+    let deltas = busy_minutes(workload).concat();
+    let watch = Watch::start();
+    let mut rates: Vec<_> = (0..if smoke() { 1 } else { 15 })
+        .map(|_| share(workload, &deltas))
+        .collect();
+    rates.sort_by(f64::total_cmp);
+    println!(
+        "synced, {THREADS} threads, batches of 10,000, built beforehand: {:.2} M deltas/s; \
+         {:.2} to {:.2} in {} rounds",
+        rates[rates.len() / 2] / 1e6,
+        rates[0] / 1e6,
+        rates[rates.len() - 1] / 1e6,
+        rates.len()
+    );
+    drop(watch);
+}
+
+const THREADS: usize = 4;
+
+/// Deltas a second of one round.
+fn share(workload: &W1, deltas: &[Delta]) -> f64 {
+    let commits = if smoke() { 2 } else { 60 };
     let directory = directory();
-    let mut workload = W1::new(SEED, scale());
     let store = Store::open(directory.path().join("store"), Options::new()).expect("a store");
-    let handles = handles(&store, &workload);
-    let deltas: Vec<_> = busy_minutes(&mut workload).concat();
+    let handles = handles(&store, workload);
     let batches: Vec<Vec<Batch>> = (0..THREADS)
         .map(|thread| {
-            let own = |round: usize| {
-                let place = (thread * rounds + round) * 10_000;
+            let own = |commit: usize| {
+                let place = (thread * commits + commit) * 10_000;
                 let deltas = deltas.iter().cycle().skip(place % deltas.len());
                 let deltas: Vec<_> = deltas.take(10_000).copied().collect();
                 batch(&handles, &deltas)
             };
-            (0..rounds).map(own).collect()
+            (0..commits).map(own).collect()
         })
         .collect();
-    let watch = Watch::start();
     let start = Instant::now();
     std::thread::scope(|scope| {
         for batches in batches {
@@ -92,11 +118,7 @@ fn shared(_: &mut Criterion) {
         }
     });
     let spent: Duration = start.elapsed();
-    println!(
-        "synced, {THREADS} threads, batches of 10,000, built beforehand: {:.2} M deltas/s",
-        (THREADS * rounds * 10_000) as f64 / spent.as_secs_f64() / 1e6
-    );
-    drop(watch);
+    (THREADS * commits * 10_000) as f64 / spent.as_secs_f64()
 }
 
 criterion_group!(benches, whole, synced, shared);

@@ -28,6 +28,16 @@ pub fn smoke() -> bool {
     std::env::args().any(|argument| argument == "--test")
 }
 
+/// Whether a part of a bench that is no loop of criterion's was asked for: by a
+/// word of its name, or because no name was given.
+pub fn wanted(name: &str) -> bool {
+    let mut names = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'));
+    let first = names.next();
+    first.is_none_or(|first| name.contains(&first))
+}
+
 /// Scale of W1: the whole of it, a fortieth in a smoke run, or what
 /// `HOTSTOVE_W1_SCALE` says.
 pub fn scale() -> f64 {

@@ -165,13 +165,16 @@ fn everything_at_once() {
     }
     let all = (0..COMMITTERS)
         .flat_map(|committer| (1..=BATCHES).map(move |number| weight(committer, number)));
-    assert_eq!(look(&store.snapshot()), i128::from(all.sum::<u64>()));
+    let all = i128::from(all.sum::<u64>());
+    assert_eq!(look(&store.snapshot()), all);
     Arc::into_inner(store)
         .expect("the last handle")
         .close()
         .unwrap();
     let reader = open_reader(Arc::new(disk.read_only())).unwrap();
     assert!(reader.verify().unwrap().is_sound());
+    // What became visible in memory is on disk, too: in a segment or in a log that is kept.
+    assert_eq!(look(&reader.snapshot().unwrap()), all);
 }
 
 fn config() -> Config {

@@ -24,7 +24,7 @@ const WIDE: u32 = 1 << 30;
 const _: () = assert!(MINUTE_END <= WIDE);
 
 /// One delta, packed.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Entry {
     /// Which series of its group.
     pub lane: u8,
@@ -131,9 +131,16 @@ impl Default for Arrivals {
 }
 
 impl Arrivals {
-    /// Takes as many items, each an entry, as the sheet they go to has room for;
-    /// says how many those were.
-    pub fn push<T>(&mut self, items: &[T], entry: impl Fn(&T) -> Entry) -> usize {
+    /// Takes items, each an entry.
+    pub fn push<T>(&mut self, mut items: &[T], entry: impl Fn(&T) -> Entry) {
+        while !items.is_empty() {
+            let taken = self.push_some(items, &entry);
+            items = &items[taken..];
+        }
+    }
+
+    /// Takes as many as the sheet they go to has room for; says how many those were.
+    fn push_some<T>(&mut self, items: &[T], entry: impl Fn(&T) -> Entry) -> usize {
         let (number, filled) = (self.len / SHEET, self.len % SHEET);
         if number == self.sheets.len() {
             self.sheets.push(Arc::new(Sheet::new()));
@@ -166,45 +173,32 @@ impl Arrivals {
         self.len
     }
 
-    /// No minute lies outside of these, the last one included.
-    pub fn span(&self) -> (u32, u32) {
-        self.span
-    }
-
     /// Bytes held, as charged to the store's budget.
     pub fn bytes(&self) -> usize {
         self.sheets.len() * SHEET_BYTES
     }
 
-    /// Visits all of them in the order they came.
-    pub fn visit(&self, mut each: impl FnMut(Entry)) {
-        for (number, sheet) in self.sheets.iter().enumerate() {
-            (0..self.filled(number)).for_each(|place| each(sheet.get(place)));
-        }
+    /// All of them in the order they came, a sheet at a time.
+    pub fn sheets(&self) -> impl Iterator<Item = impl Iterator<Item = Entry>> {
+        let filled = (0..).map(|number| self.filled(number));
+        self.sheets.iter().zip(filled).map(|(sheet, filled)| {
+            let lanes = sheet.lanes[..filled].iter();
+            let places = lanes.zip(&sheet.minutes).zip(&sheet.values);
+            places.map(|((lane, minute), value)| Entry {
+                lane: *lane,
+                minute: *minute,
+                value: *value,
+            })
+        })
     }
 
-    /// All of them by series; those of a series in the order they came.
-    pub fn by_lane(&self) -> Vec<Entry> {
-        let mut counts = [0; 256];
-        self.visit(|entry| counts[usize::from(entry.lane)] += 1);
-        let mut next = counts;
-        let mut before = 0;
-        for (next, count) in next.iter_mut().zip(counts) {
-            *next = before;
-            before += count;
+    /// Adds for each series how many there are of it.
+    pub fn count(&self, counts: &mut [usize; 256]) {
+        for (number, sheet) in self.sheets.iter().enumerate() {
+            for lane in &sheet.lanes[..self.filled(number)] {
+                counts[usize::from(*lane)] += 1;
+            }
         }
-        let empty = Entry {
-            lane: 0,
-            minute: 0,
-            value: 0,
-        };
-        let mut sorted = vec![empty; self.len];
-        self.visit(|entry| {
-            let next = &mut next[usize::from(entry.lane)];
-            sorted[*next] = entry;
-            *next += 1;
-        });
-        sorted
     }
 
     /// Forgets all of them, and keeps the memory for the next.

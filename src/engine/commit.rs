@@ -1,19 +1,25 @@
 //! The life of a write: many committers, one leader at a time.
 //!
 //! Whoever finds no leader becomes one, takes all that waits, writes it in one
-//! call, syncs it in another and merges it into the memtable, then wakes the
-//! others with their results. Nothing is visible before it is as durable as
-//! the store promises.
+//! call and syncs it in another. Then another may lead: while that one writes and
+//! syncs, this one merges its group into the memtable and wakes the others with their
+//! results. Nothing is visible before it is as durable as the store promises, and
+//! groups become visible in the order they were written.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::MutexGuard;
 
 use crate::engine::batch::{Batch, Receipt};
-use crate::engine::core::{Core, Frozen, Log};
+use crate::engine::core::{Core, Log};
+use crate::engine::group_merge::Scratch;
 use crate::engine::options::Durability;
 use crate::engine::replay::note_stamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::batch::Delta;
+use crate::format::batch::{Delta, Stamp};
+use crate::model::Name;
 use crate::storage::planted::{Bug, planted};
 use crate::storage::wal::SeriesNames;
 
@@ -37,8 +43,36 @@ struct Request {
 /// Ends a leader's turn, also where it ends in a panic.
 struct Turn<'a> {
     core: &'a Core,
-    /// Whose batches are being written.
+    /// Whose batches are being written or merged.
     tickets: Vec<u64>,
+    /// Whether nobody else may lead yet.
+    leading: bool,
+}
+
+impl Turn<'_> {
+    /// Lets another lead: what is left to do does not need the log.
+    fn hand_over(&mut self) {
+        self.leading = false;
+        let mut queue = self.core.queue.lock();
+        queue.leading = false;
+        let waited_for = !queue.waiting.is_empty();
+        drop(queue);
+        if waited_for {
+            self.core.committed.notify_all();
+        }
+    }
+}
+
+/// Poisons the store where merging a group ends in a panic, before the next group can be
+/// merged: half of this one may be there.
+struct Alarm<'a>(&'a Core);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.poison(&"a thread panicked while it merged commits");
+        }
+    }
 }
 
 impl Drop for Turn<'_> {
@@ -60,7 +94,9 @@ impl Drop for Turn<'_> {
                     .insert(ticket, core.check_alive().map(|()| Receipt::default()));
             }
         }
-        queue.leading = false;
+        if self.leading {
+            queue.leading = false;
+        }
         drop(queue);
         core.committed.notify_all();
     }
@@ -78,7 +114,11 @@ impl Core {
             if let Some(result) = queue.results.remove(&ticket) {
                 return result;
             }
-            if queue.leading {
+            // Requests wait in the order of their tickets. Whose is in a group already
+            // has but to wait for its result.
+            let waiting = queue.waiting.first();
+            let taken = waiting.is_none_or(|first| first.ticket > ticket);
+            if queue.leading || taken {
                 self.committed.wait(&mut queue);
                 continue;
             }
@@ -94,13 +134,14 @@ impl Core {
                 .count();
             let group: Vec<Request> = queue.waiting.drain(..count).collect();
             let tickets: Vec<u64> = group.iter().map(|request| request.ticket).collect();
-            let turn = Turn {
+            let mut turn = Turn {
                 core: self,
                 tickets: tickets.clone(),
+                leading: true,
             };
             drop(queue);
             let results = self
-                .write_group(group)
+                .write_group(group, &mut turn)
                 .unwrap_or_else(|error| tickets.iter().map(|_| Err(error.shared())).collect());
             queue = self.queue.lock();
             queue.results.extend(tickets.into_iter().zip(results));
@@ -110,12 +151,16 @@ impl Core {
         }
     }
 
-    /// Writes a group; an error concerns all of it.
-    fn write_group(&self, group: Vec<Request>) -> Result<Vec<Result<Receipt>>> {
+    /// Writes a group and merges it; an error concerns all of it.
+    fn write_group(
+        &self,
+        group: Vec<Request>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Vec<Result<Receipt>>> {
         self.check_alive()?;
         let mut log = self.log.lock();
         self.make_room(&mut log)?;
-        let mut staged = self.stage_group(&mut log, group)?;
+        let staged = self.stage_group(&mut log, group)?;
         if staged.frames > 0 {
             self.write_staged(&mut log)?;
         }
@@ -124,33 +169,56 @@ impl Core {
             // this comes even where nothing was written.
             self.sync_log(&mut log)?;
         }
-        let infos = self.series.infos();
-        let mut state = self.state.write();
-        for batch in &staged.batches {
-            state.active.apply(&batch.deltas, |id| infos.kind(id));
-            if let Some(stamp) = &batch.stamp {
-                note_stamp(&mut log.sources, stamp);
-                note_stamp(Arc::make_mut(&mut state.sources), stamp);
-            }
+        for stamp in staged.stamps() {
+            note_stamp(&mut log.sources, stamp);
         }
         log.next_sequence = staged.next_sequence;
-        state.sequence = staged.next_sequence - 1;
+        log.merging = staged.batches.iter().map(Batch::len).sum();
+        let wal_bytes = log.last.1;
+        // While the log is held: so nobody who writes later comes here sooner.
+        let merging = self.merging.lock();
+        drop(log);
+        turn.hand_over();
+        self.merge_group(&staged, wal_bytes, merging)?;
+        Ok(staged.results)
+    }
+
+    /// Makes a group that is written visible.
+    fn merge_group(
+        &self,
+        staged: &Staged,
+        wal_bytes: u64,
+        mut scratch: MutexGuard<'_, Scratch>,
+    ) -> Result<()> {
+        // The group before may have ended in a panic.
+        self.check_alive()?;
+        let alarm = Alarm(self);
+        let infos = self.series.infos();
+        let mut state = self.state.write();
+        let deltas = staged.batches.iter().map(|batch| &batch.deltas[..]);
+        state
+            .active
+            .apply(deltas, |id| infos.kind(id), &mut scratch);
+        for stamp in staged.stamps() {
+            note_stamp(Arc::make_mut(&mut state.sources), stamp);
+        }
+        let sequence = staged.next_sequence - 1;
+        state.sequence = sequence;
+        self.active_bytes
+            .store(state.active.bytes(), Ordering::Relaxed);
         drop((state, infos));
-        let (wal_bytes, sequence) = (log.last.1, log.next_sequence - 1);
         self.publisher.lock().publish(|record| {
             record.wal_bytes = wal_bytes;
             record.sequence = sequence;
         });
-        if staged
-            .batches
-            .iter()
-            .any(|batch| batch.deltas.capacity() > GROUP_DELTAS / 4)
-        {
-            // Large batches are freed outside the lock.
-            drop(log);
-            staged.batches.clear();
-        }
-        Ok(staged.results)
+        drop(alarm);
+        Ok(())
+    }
+
+    /// Waits until all that the log holds is merged. Nothing is added while the caller
+    /// has the log.
+    pub fn settle(&self, _log: &Log) {
+        drop(self.merging.lock());
     }
 
     /// Decides on each batch and stages the frames of those that are applied.
@@ -263,68 +331,6 @@ impl Core {
         }
         synced.inspect_err(|error| self.poison(error))
     }
-
-    /// Sees to it that a group can be taken: a log to write to, and room in
-    /// the budget, for which it waits if it must.
-    fn make_room(&self, log: &mut parking_lot::MutexGuard<'_, Log>) -> Result<()> {
-        loop {
-            if log.wal.is_none() {
-                self.start_log(log)?;
-            }
-            let most = self.options.budget().memtable(self.series.bytes());
-            let full = self.state.read().active.bytes() >= most
-                || log.last.1 >= self.options.wal_limit / 2;
-            if !full {
-                return Ok(());
-            }
-            if log.frozen.is_none() {
-                self.freeze(log)?;
-                if self.options.background {
-                    self.work.lock().flush = true;
-                    self.work_changed.notify_all();
-                    return Ok(());
-                }
-                parking_lot::MutexGuard::unlocked(log, || self.flush_frozen(1))?;
-            } else if self.options.background {
-                self.wait_for_flush(log)?;
-            } else {
-                parking_lot::MutexGuard::unlocked(log, || self.flush_frozen(1))?;
-            }
-        }
-    }
-
-    /// Backpressure: waits until the frozen memtable is in segments.
-    fn wait_for_flush(&self, log: &mut parking_lot::MutexGuard<'_, Log>) -> Result<()> {
-        parking_lot::MutexGuard::unlocked(log, || {
-            let mut work = self.work.lock();
-            work.flush = true;
-            work.flush_error = None;
-            self.work_changed.notify_all();
-            while work.flush && work.flush_error.is_none() && !work.stop {
-                self.check_alive()?;
-                self.work_changed.wait(&mut work);
-            }
-            match &work.flush_error {
-                Some(error) => Err(error.shared()),
-                None => self.check_alive(),
-            }
-        })
-    }
-
-    /// Sets the active memtable aside for flushing and begins a new log.
-    pub fn freeze(&self, log: &mut Log) -> Result<()> {
-        self.sync_log(log)?;
-        self.start_log(log)?;
-        log.frozen = Some(Frozen {
-            next_wal: log.last.0,
-            sequence: log.next_sequence - 1,
-            sources: log.sources.clone(),
-        });
-        let mut state = self.state.write();
-        state.frozen = Some(std::mem::take(&mut state.active));
-        state.frozen_sequence = state.sequence;
-        Ok(())
-    }
 }
 
 /// What became of a group before it is written.
@@ -333,6 +339,12 @@ struct Staged {
     frames: usize,
     results: Vec<Result<Receipt>>,
     batches: Vec<Batch>,
+}
+
+impl Staged {
+    fn stamps(&self) -> impl Iterator<Item = &Stamp<Name>> {
+        self.batches.iter().filter_map(|batch| batch.stamp.as_ref())
+    }
 }
 
 /// Drops deltas before the retention floor and counts them.

@@ -2,17 +2,18 @@
 //! threads, grouped by the lock that guards it.
 //!
 //! Locks are taken in the order of the fields: `compaction`, `flush`,
-//! `defining`, `log`, `manifest`, then `series`, `state`, `publisher`. No file is written or
+//! `defining`, `log`, `merging`, `manifest`, then `series`, `state`, `publisher`. No file is written or
 //! synced under `state`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::engine::answers::Answers;
 use crate::engine::commit::Queue;
+use crate::engine::group_merge::Scratch;
 use crate::engine::options::{Durability, Options};
 use crate::engine::recovery::open_refused;
 use crate::engine::series::SeriesTable;
@@ -44,6 +45,9 @@ pub struct Core {
     pub defining: Mutex<()>,
     /// Held while a group of commits is written and synced.
     pub log: Mutex<Log>,
+    /// Held while a group that is written becomes visible, and taken before its log is
+    /// let go. With memory for it.
+    pub merging: Mutex<Scratch>,
     /// The manifest on disk; held while it is replaced.
     pub manifest: Mutex<Manifest>,
     /// Series by number and name.
@@ -54,6 +58,10 @@ pub struct Core {
     pub state: RwLock<State>,
     /// What readers in other processes see.
     pub publisher: Mutex<Publisher>,
+
+    /// Bytes of the active memtable: told here so that who writes the log need not wait
+    /// for the state while it is written to.
+    pub active_bytes: AtomicUsize,
 
     /// Commits waiting for a leader, and their results.
     pub queue: Mutex<Queue>,
@@ -86,6 +94,8 @@ pub struct Log {
     pub sources: BTreeMap<Name, SourceState>,
     /// What belongs to the frozen memtable, until it is in segments.
     pub frozen: Option<Frozen>,
+    /// Deltas of the last group, which may be being merged.
+    pub merging: usize,
 }
 
 /// The state of the log at the moment a memtable was frozen.
@@ -247,6 +257,8 @@ impl Core {
     /// Makes the next log durable and current. The one before must be synced
     /// or abandoned.
     pub fn start_log(&self, log: &mut Log) -> Result<()> {
+        // What is merged last is published with the length of its log.
+        self.settle(log);
         let (last, previous_bytes) = log.last;
         let header = Header {
             store_id: self.store_id,

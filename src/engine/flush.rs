@@ -318,6 +318,7 @@ impl Core {
             if log.frozen.is_some() {
                 continue;
             }
+            self.settle(&log);
             if self.state.read().active.is_empty() {
                 return Ok(());
             }

@@ -4,14 +4,14 @@
 //! What arrived waits in two lists. Most of it belongs to the newest window of its
 //! series, which the first merging reaches; the rest is late, and waits for more of
 //! its kind, since each look for an older window is a chain of loads from memory
-//! that nobody used for an hour.
+//! that nobody used for an hour. What comes in by the thousand waits in neither.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::engine::arrivals::{Arrivals, Entry};
+use crate::engine::group_merge::Scratch;
 use crate::engine::series_cells::SeriesCells;
-use crate::engine::window::Joined;
 use crate::format::batch::Delta;
 use crate::model::Kind;
 
@@ -20,81 +20,69 @@ pub const GROUP: usize = 256;
 /// Bytes charged for a group with its allocation.
 pub const GROUP_BYTES: usize = size_of::<Group>() + 32;
 /// Series whose cells are copied together behind a snapshot.
-const LEAF: usize = 32;
+pub const LEAF: usize = 32;
 /// Deltas that arrived before they are merged; few in tests, so that all come there.
-const ARRIVALS_MAX: usize = if cfg!(test) { 300 } else { 16 * GROUP };
-/// Late deltas before they are merged.
-const LATE_MAX: usize = if cfg!(test) { 50 } else { 8 * GROUP };
+const ARRIVALS_MAX: usize = if cfg!(test) { 304 } else { 16 * GROUP };
 
-type Leaf = [Option<SeriesCells>; LEAF];
+pub type Leaf = [Option<SeriesCells>; LEAF];
 
 /// 256 series. Cloning is a snapshot.
 #[derive(Clone, Default)]
 pub struct Group {
     /// A bit for each series that has a cell.
     present: [u64; GROUP / 64],
-    arrivals: Arrivals,
+    pub arrivals: Arrivals,
     /// Deltas of windows that are not the newest of their series. They came before
     /// all `arrivals`, and behind what is merged.
-    late: Arrivals,
+    pub late: Arrivals,
     /// What was merged; no leaf where nothing was.
-    leaves: [Option<Arc<Leaf>>; GROUP / LEAF],
-}
-
-/// Parts of cells that do not fit into 64 bits: series, minute, part.
-pub type Spilled = Vec<(u32, u32, i128)>;
-
-/// Takes in what joining a delta left over.
-fn spill(spilled: &mut Spilled, base: u32, entry: Entry, joined: Joined) {
-    let mut part = match entry.narrow() {
-        // All of it is kept beside.
-        None => entry.value(),
-        Some(_) => 0,
-    };
-    if let Joined::Spill(old) = joined {
-        part += i128::from(old);
-    }
-    if part != 0 {
-        spilled.push((base + u32::from(entry.lane), entry.minute(), part));
-    }
-}
-
-fn own<'a>(leaf: &'a mut Option<Arc<Leaf>>, grown: &mut usize) -> &'a mut Leaf {
-    let leaf = leaf.get_or_insert_with(|| {
-        *grown += size_of::<Leaf>() + 32;
-        Arc::new([const { None }; LEAF])
-    });
-    Arc::make_mut(leaf)
+    pub leaves: [Option<Arc<Leaf>>; GROUP / LEAF],
 }
 
 impl Group {
     /// Takes deltas of its series, the first of which is `base`; says by how many
-    /// bytes it grew. Parts of cells that 64 bits do not hold are left in `spilled`.
+    /// bytes it grew. Parts of cells that 64 bits do not hold are left in `scratch`.
     pub fn push(
         &mut self,
-        deltas: &[Delta],
+        runs: &[&[Delta]],
         base: u32,
         kind: &impl Fn(u32) -> Kind,
-        spilled: &mut Spilled,
+        scratch: &mut Scratch,
     ) -> usize {
         let before = self.arrivals.bytes() + self.late.bytes();
         let mut grown = 0;
-        for delta in deltas {
-            let lane = delta.series as u8;
-            if !self.contains(lane) {
-                self.present[usize::from(lane) / 64] |= 1 << (lane % 64);
+        let mut count = 0;
+        for run in runs {
+            count += run.len();
+            for delta in *run {
+                let lane = delta.series as u8;
+                if !self.contains(lane) {
+                    self.present[usize::from(lane) / 64] |= 1 << (lane % 64);
+                }
             }
         }
-        let mut rest = deltas;
-        while !rest.is_empty() {
-            if self.arrivals.len() >= ARRIVALS_MAX {
-                grown += self.merge(base, spilled);
-            }
-            let entry = |delta: &Delta| Entry::of(delta, kind(delta.series));
-            let taken = self.arrivals.push(rest, entry);
-            rest = &rest[taken..];
+        let entry = |delta: &Delta| Entry::of(delta, kind(delta.series));
+        if self.arrivals.len() + count > self.room(base) {
+            // To set them down first would be one more pass over all of them.
+            grown += self.merge(runs, entry, base, scratch);
+        } else {
+            runs.iter().for_each(|run| self.arrivals.push(run, entry));
         }
         grown + self.arrivals.bytes() + self.late.bytes() - before
+    }
+
+    /// Deltas that may wait before they are merged. Groups fill evenly as a rule: at
+    /// first each has room of its own, so that not all are merged by the same commit,
+    /// then or ever after.
+    fn room(&self, base: u32) -> usize {
+        const STEPS: usize = 16;
+        if self.leaves.iter().any(Option::is_some) {
+            return ARRIVALS_MAX;
+        }
+        // Bits turned around: groups side by side are far apart, however few.
+        let step = (base as usize / GROUP % STEPS) as u8;
+        let step = usize::from(step.reverse_bits() >> 4);
+        ARRIVALS_MAX / STEPS * (STEPS - step)
     }
 
     /// Whether a series has any cell.
@@ -164,97 +152,8 @@ impl Group {
         joined
     }
 
-    /// Merges what arrived, series by series: what belongs to the newest windows
-    /// into these, and the rest is late. Says by how many bytes the cells grew.
-    fn merge(&mut self, base: u32, spilled: &mut Spilled) -> usize {
-        let mut grown = 0;
-        let mut late = Vec::new();
-        let entries = self.arrivals.by_lane();
-        for entries in entries.chunk_by(|one, other| leaf_of(one) == leaf_of(other)) {
-            let Some(first) = entries.first() else {
-                continue;
-            };
-            let leaf = own(&mut self.leaves[leaf_of(first)], &mut grown);
-            foresee(leaf, self.arrivals.span());
-            for run in entries.chunk_by(|one, other| one.lane == other.lane) {
-                merge_series(leaf, run, base, &mut late, spilled, &mut grown);
-            }
-        }
-        self.arrivals.clear();
-        let mut rest = &late[..];
-        while !rest.is_empty() {
-            if self.late.len() >= LATE_MAX {
-                grown += self.merge_late(base, spilled);
-            }
-            let taken = self.late.push(rest, |entry| *entry);
-            rest = &rest[taken..];
-        }
-        grown
-    }
-
-    /// Merges what is late, series by series: one look for a window serves several.
-    fn merge_late(&mut self, base: u32, spilled: &mut Spilled) -> usize {
-        let mut grown = 0;
-        for run in self
-            .late
-            .by_lane()
-            .chunk_by(|one, other| one.lane == other.lane)
-        {
-            let Some(lane) = run.first().map(|entry| usize::from(entry.lane)) else {
-                continue;
-            };
-            let leaf = own(&mut self.leaves[lane / LEAF], &mut grown);
-            let Some(cells) = &mut leaf[lane % LEAF] else {
-                continue;
-            };
-            let mut older = cells.older(&mut grown);
-            for entry in run {
-                let value = entry.narrow().unwrap_or(0);
-                let joined = older.join(entry.minute(), value, entry.is_gauge(), &mut grown);
-                spill(spilled, base, *entry, joined);
-            }
-        }
-        self.late.clear();
-        grown
-    }
-
     fn cells(&self, lane: u8) -> Option<&SeriesCells> {
         let (leaf, place) = (usize::from(lane) / LEAF, usize::from(lane) % LEAF);
         self.leaves[leaf].as_ref()?[place].as_ref()
     }
-}
-
-/// The leaf that a delta's series lies in.
-fn leaf_of(entry: &Entry) -> usize {
-    usize::from(entry.lane) / LEAF
-}
-
-/// Merges deltas of one series that belong to its newest window, or to newer ones.
-fn merge_series(
-    leaf: &mut Leaf,
-    run: &[Entry],
-    base: u32,
-    late: &mut Vec<Entry>,
-    spilled: &mut Spilled,
-    grown: &mut usize,
-) {
-    let Some(first) = run.first() else { return };
-    let cells = leaf[usize::from(first.lane) % LEAF]
-        .get_or_insert_with(|| SeriesCells::new(first.minute() / 64));
-    for entry in run {
-        let value = entry.narrow().unwrap_or(0);
-        match cells.join_newest(entry.minute(), value, entry.is_gauge(), grown) {
-            None => late.push(*entry),
-            Some(Joined::Done) if entry.narrow().is_some() => {}
-            Some(joined) => spill(spilled, base, *entry, joined),
-        }
-    }
-}
-
-/// Loads what the merging of deltas in these minutes will touch. It would wait for
-/// each series in turn; these loads wait for none, and so for all at once.
-fn foresee(leaf: &Leaf, (first, last): (u32, u32)) {
-    let cells = leaf.iter().flatten();
-    let seen = cells.fold(0, |seen, cells| seen ^ cells.glance(first, last));
-    std::hint::black_box(seen);
 }

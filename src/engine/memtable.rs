@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::engine::group::{GROUP, GROUP_BYTES, Group, Spilled};
+use crate::engine::group::{GROUP, GROUP_BYTES, Group};
+use crate::engine::group_merge::Scratch;
 use crate::format::batch::Delta;
 use crate::model::Kind;
 
@@ -36,40 +37,56 @@ pub struct Memtable {
 }
 
 impl Memtable {
-    /// Takes deltas in order; `kind` tells the kind of a series. Cost: amortised
-    /// constant a delta, cheapest where neighbours share a group.
-    pub fn apply(&mut self, deltas: &[Delta], kind: impl Fn(u32) -> Kind) {
-        let mut spilled = Spilled::new();
-        let groups = Arc::make_mut(&mut self.groups);
+    /// Takes the deltas of some batches in order; `kind` tells the kind of a series.
+    /// Cost: amortised constant a delta, cheapest where neighbours share a group.
+    pub fn apply<'a>(
+        &mut self,
+        batches: impl IntoIterator<Item = &'a [Delta]>,
+        kind: impl Fn(u32) -> Kind,
+        scratch: &mut Scratch,
+    ) {
         let mut span = self.span.unwrap_or((u32::MAX, 0));
-        let mut rest = deltas;
-        while let Some(first) = rest.first() {
-            let number = first.series as usize / GROUP;
-            let same = |delta: &&Delta| delta.series as usize / GROUP == number;
-            let (own, others) = rest.split_at(rest.iter().take_while(same).count());
-            for delta in own {
-                span = (span.0.min(delta.minute), span.1.max(delta.minute));
+        let mut runs = Vec::new();
+        for batch in batches {
+            for run in batch.chunk_by(|one, other| group_of(one) == group_of(other)) {
+                for delta in run {
+                    span = (span.0.min(delta.minute), span.1.max(delta.minute));
+                }
+                let group = run.first().map_or(0, group_of);
+                runs.push((group, run));
             }
-            rest = others;
-            if number >= groups.len() {
-                self.bytes += (number + 1 - groups.len()) * size_of::<Option<Arc<Group>>>();
-                groups.resize(number + 1, None);
-            }
+        }
+        let Some(last) = runs.iter().map(|(group, _)| *group).max() else {
+            return;
+        };
+        self.span = Some(span);
+        // Stable: the deltas of a group stay in order.
+        runs.sort_by_key(|(group, _)| *group);
+        let groups = Arc::make_mut(&mut self.groups);
+        if last >= groups.len() {
+            self.bytes += (last + 1 - groups.len()) * size_of::<Option<Arc<Group>>>();
+            groups.resize(last + 1, None);
+        }
+        let mut own: Vec<&[Delta]> = Vec::new();
+        for runs in runs.chunk_by(|one, other| one.0 == other.0) {
+            let number = runs.first().map_or(0, |(group, _)| *group);
             let group = groups[number].get_or_insert_with(|| {
                 self.bytes += GROUP_BYTES;
                 Arc::default()
             });
+            own.clear();
+            own.extend(runs.iter().map(|(_, run)| *run));
             let base = (number * GROUP) as u32;
-            self.bytes += Arc::make_mut(group).push(own, base, &kind, &mut spilled);
+            self.bytes += Arc::make_mut(group).push(&own, base, &kind, scratch);
         }
-        self.span = (!deltas.is_empty()).then_some(span).or(self.span);
-        for (series, minute, part) in spilled {
+        for (series, minute, part) in scratch.spilled.drain(..) {
             let spilled = Arc::make_mut(&mut self.spilled);
             *spilled.entry((series, minute)).or_insert_with(|| {
                 self.bytes += 96;
                 0
             }) += part;
         }
+        scratch.shrink();
     }
 
     /// Bytes held, as charged to the store's budget.
@@ -114,6 +131,10 @@ impl Memtable {
     fn group(&self, series: u32) -> Option<&Group> {
         self.groups.get(series as usize / GROUP)?.as_deref()
     }
+}
+
+fn group_of(delta: &Delta) -> usize {
+    delta.series as usize / GROUP
 }
 
 #[cfg(test)]
@@ -176,12 +197,82 @@ mod tests {
                 minute: 5,
                 bits: 1,
             };
-            memtable.apply(&[delta], kind);
+            memtable.apply([&[delta][..]], kind, &mut Scratch::default());
             let groups = memtable.groups.len() * size_of::<Option<Arc<Group>>>();
             let full = memtable.groups.iter().flatten().count();
             let bytes = groups + full * (GROUP_BYTES + SHEET_BYTES);
             assert_eq!(memtable.bytes(), bytes, "series {series}");
         }
+    }
+
+    #[test]
+    fn groups_that_fill_evenly_are_merged_by_different_commits() {
+        let groups = 16;
+        let batch: Vec<Delta> = (0..groups * GROUP as u32)
+            .step_by(16)
+            .map(|series| Delta {
+                series,
+                minute: 5,
+                bits: 1,
+            })
+            .collect();
+        let mut memtable = Memtable::default();
+        let merged = |memtable: &Memtable| {
+            let groups = memtable.groups.iter().flatten();
+            groups.filter(|group| group.arrivals.len() == 0).count()
+        };
+        let mut merges = Vec::new();
+        for _ in 0..100 {
+            memtable.apply([&batch[..]], kind, &mut Scratch::default());
+            merges.push(merged(&memtable));
+        }
+        assert_eq!(merges.iter().max(), Some(&1), "{merges:?}");
+        // Each has been merged as often as its deltas ask for: some 5 times.
+        assert!(
+            (70..=96).contains(&merges.iter().sum::<usize>()),
+            "{merges:?}"
+        );
+    }
+
+    #[test]
+    fn what_comes_by_the_thousand_is_not_set_down_first() {
+        let batch: Vec<Delta> = (0..4 * GROUP as u32)
+            .map(|number| Delta {
+                series: number % 3,
+                minute: number / 3,
+                bits: 1,
+            })
+            .collect();
+        let mut memtable = Memtable::default();
+        memtable.apply([&batch[..]], kind, &mut Scratch::default());
+        let group = memtable.group(0).unwrap();
+        assert_eq!((group.arrivals.len(), group.arrivals.bytes()), (0, 0));
+        assert_eq!(read(&memtable, 0, 0..1_000).len(), 342);
+    }
+
+    #[test]
+    fn of_a_gauge_what_waits_for_longer_does_not_come_last() {
+        let delta = |series, minute, bits| Delta {
+            series,
+            minute,
+            bits,
+        };
+        let filling = vec![delta(0, 300, 1); 400];
+        let mut memtable = Memtable::default();
+        let mut merge = |own: Vec<Delta>| {
+            let batches = [&own[..], &filling];
+            memtable.apply(batches, kind, &mut Scratch::default());
+            let group = memtable.group(2).unwrap();
+            assert_eq!(group.arrivals.len(), 0, "all of it was merged");
+            read(&memtable, 2, 5..6)
+        };
+        merge(vec![delta(2, 200, 1)]);
+        // Alone, so that it waits.
+        assert_eq!(merge(vec![delta(2, 5, 1)]), [(5, 1)]);
+        // Many together.
+        let many = (5..15).map(|minute| delta(2, minute, 2)).collect();
+        assert_eq!(merge(many), [(5, 2)]);
+        assert_eq!(merge(vec![delta(2, 20, 3); 60]), [(5, 2)]);
     }
 
     proptest! {
@@ -194,7 +285,7 @@ mod tests {
             let mut snapshots = Vec::new();
             for batch in &batches {
                 snapshots.push((memtable.clone(), model.clone()));
-                memtable.apply(batch, kind);
+                memtable.apply([&batch[..]], kind, &mut Scratch::default());
                 batch.iter().for_each(|delta| model_apply(&mut model, delta));
             }
             snapshots.push((memtable, model));

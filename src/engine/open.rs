@@ -240,6 +240,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
         next_sequence: state.sequence + 1,
         sources: (*state.sources).clone(),
         frozen: None,
+        merging: 0,
     };
     let first_wal = manifest.first_wal;
     let nothing_replayed = findings.frames == 0;
@@ -253,6 +254,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
         manifest: Mutex::new(manifest),
         series,
         answers: Arc::new(Answers::new(options.budget().answers())),
+        active_bytes: state.active.bytes().into(),
         state: RwLock::new(state),
         publisher: Mutex::new(publisher),
         queue: Mutex::default(),
@@ -265,6 +267,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Core>, Recover
         poison: Mutex::default(),
         lock: Mutex::new(Some(lock)),
         log: Mutex::new(log),
+        merging: Mutex::default(),
         disk,
         options,
     };

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use crate::codec::cursor::Corrupt;
+use crate::engine::group_merge::Scratch;
 use crate::engine::memtable::Memtable;
 use crate::engine::series::SeriesTable;
 use crate::error::Result;
@@ -106,6 +107,9 @@ impl Numbers {
     }
 }
 
+/// Deltas of several frames that are merged at once: so many go past the sheets.
+const TOGETHER: usize = 1 << 15;
+
 const _: () = assert!(size_of::<Option<(u32, Kind)>>() << 20 <= 12 << 20);
 
 /// Applies frames in order.
@@ -113,8 +117,10 @@ const _: () = assert!(size_of::<Option<(u32, Kind)>>() << 20 <= 12 << 20);
 pub struct Replay {
     /// The log's numbers: what each means here.
     numbers: Numbers,
+    /// Those of frames that were read, to be merged with those of the next.
     deltas: Vec<Delta>,
     kinds: Vec<Kind>,
+    scratch: Scratch,
     /// The last sequence applied or known to be in segments.
     pub sequence: u64,
     /// Where no manifest tells that: of each bucket the last sequence in
@@ -164,6 +170,18 @@ impl Replay {
 
     /// Applies every frame of `reader` from where it stands.
     pub fn run(
+        &mut self,
+        reader: &mut WalReader,
+        series: &SeriesTable,
+        memtable: &mut Memtable,
+        sources: &mut BTreeMap<Name, SourceState>,
+    ) -> Result<()> {
+        let read = self.read(reader, series, memtable, sources);
+        self.merge(series, memtable);
+        read
+    }
+
+    fn read(
         &mut self,
         reader: &mut WalReader,
         series: &SeriesTable,
@@ -247,6 +265,7 @@ impl Replay {
             }),
         };
         let numbers = &self.numbers;
+        let before = self.deltas.len();
         front.deltas(
             |number| numbers.get(number),
             &mut self.deltas,
@@ -254,13 +273,16 @@ impl Replay {
         )?;
         if !self.in_segments.is_empty() {
             let held = &self.in_segments;
+            let mut index = 0;
             self.deltas.retain(|delta| {
+                index += 1;
                 let bucket = delta.minute / MINUTES_PER_BUCKET;
-                held.get(&bucket).is_none_or(|last| sequence > *last)
+                index <= before || held.get(&bucket).is_none_or(|last| sequence > *last)
             });
         }
-        let infos = series.infos();
-        memtable.apply(&self.deltas, |id| infos.kind(id));
+        if self.deltas.len() >= TOGETHER {
+            self.merge(series, memtable);
+        }
         if let Some(stamp) = &stamp {
             if !self.findings.damage.is_empty() {
                 self.close_gap(stamp, sources.contains_key(&stamp.source));
@@ -272,6 +294,15 @@ impl Replay {
         self.sequence = sequence;
         self.findings.frames += 1;
         Ok(())
+    }
+
+    /// Merges what was read.
+    fn merge(&mut self, series: &SeriesTable, memtable: &mut Memtable) {
+        let infos = series.infos();
+        let kind = |id| infos.kind(id);
+        memtable.apply([&self.deltas[..]], kind, &mut self.scratch);
+        self.deltas.clear();
+        self.deltas.shrink_to(2 * TOGETHER);
     }
 
     /// Notes the first offset of a source behind damage.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::engine::window::{Dense, Joined, Window};
+use crate::engine::window::{Dense, Window};
 
 /// Windows looked at one by one, from the newest on.
 const NEAR: usize = 4;
@@ -32,27 +32,16 @@ impl SeriesCells {
         }
     }
 
-    /// Joins a value to a cell of the newest window, or of one that is newer and
-    /// takes its place; `None` where the minute lies before it. What that takes is
-    /// added to `grown`.
+    /// The newest window, to be written: that of a number, if there is none newer.
     #[inline]
-    pub fn join_newest(
-        &mut self,
-        minute: u32,
-        value: i64,
-        gauge: bool,
-        grown: &mut usize,
-    ) -> Option<Joined> {
-        let number = minute / 64;
-        if number != self.newest.number {
-            if number < self.newest.number {
-                return None;
-            }
+    pub fn newest(&mut self, number: u32, grown: &mut usize) -> Option<&mut Window<Box<Dense>>> {
+        if number < self.newest.number {
+            return None;
+        }
+        if number > self.newest.number {
             self.begin(number, grown);
         }
-        let (joined, more) = self.newest.join((minute % 64) as u8, value, gauge);
-        *grown += more;
-        Some(joined)
+        Some(&mut self.newest)
     }
 
     #[cold]
@@ -106,17 +95,14 @@ impl SeriesCells {
 }
 
 impl Older<'_> {
-    /// Joins a value to the cell of a minute, which lies before the newest window.
-    pub fn join(&mut self, minute: u32, value: i64, gauge: bool, grown: &mut usize) -> Joined {
-        let number = minute / 64;
+    /// The window of a number before the newest, to be written.
+    pub fn window(&mut self, number: u32, grown: &mut usize) -> &mut Window<Arc<Dense>> {
         let index = self.place(number).unwrap_or_else(|index| {
             *grown += size_of::<Shared>();
             self.0.insert(index, Window::new(number));
             index
         });
-        let (joined, more) = self.0[index].join((minute % 64) as u8, value, gauge);
-        *grown += more;
-        joined
+        &mut self.0[index]
     }
 
     /// Where the window of a number is, or belongs. Late deltas are a few windows

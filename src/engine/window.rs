@@ -4,6 +4,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::engine::arrivals::Entry;
+
 /// Cells a window holds before it becomes an array.
 const FEW: usize = 6;
 /// Bytes charged for an array of 64 cells with its allocation.
@@ -59,8 +61,9 @@ pub enum Joined {
     Spill(i64),
 }
 
-fn join(slot: &mut i64, value: i64, gauge: bool) -> Joined {
-    if gauge {
+fn join(slot: &mut i64, entry: &Entry) -> Joined {
+    let value = entry.narrow().unwrap_or(0);
+    if entry.is_gauge() {
         *slot = value;
         return Joined::Done;
     }
@@ -70,6 +73,20 @@ fn join(slot: &mut i64, value: i64, gauge: bool) -> Joined {
             Joined::Done
         }
         None => Joined::Spill(std::mem::replace(slot, value)),
+    }
+}
+
+impl Dense {
+    #[inline]
+    fn join(&mut self, entry: &Entry) -> Joined {
+        let at = entry.minute() % 64;
+        let slot = &mut self.values[at as usize];
+        if self.present >> at & 1 == 0 {
+            self.present |= 1 << at;
+            *slot = entry.narrow().unwrap_or(0);
+            return Joined::Done;
+        }
+        join(slot, entry)
     }
 }
 
@@ -86,27 +103,28 @@ impl<D: Holder> Window<D> {
         }
     }
 
-    /// Joins a value to the cell at `at`; says how many bytes the window grew by.
-    #[inline]
-    pub fn join(&mut self, at: u8, value: i64, gauge: bool) -> (Joined, usize) {
-        match &mut self.cells {
-            Cells::Dense(dense) => {
-                let dense = dense.own();
-                let bit = 1 << at;
-                let slot = &mut dense.values[usize::from(at)];
-                if dense.present & bit == 0 {
-                    dense.present |= bit;
-                    *slot = value;
-                    return (Joined::Done, 0);
-                }
-                (join(slot, value, gauge), 0)
-            }
-            Cells::Few { .. } => self.join_few(at, value, gauge),
+    /// Joins deltas of its minutes, in order, to their cells, of which `spill` is told
+    /// what they do not hold; says by how many bytes the window grew.
+    pub fn join(&mut self, run: &[Entry], mut spill: impl FnMut(&Entry, Joined)) -> usize {
+        let mut grown = 0;
+        let mut rest = run.iter();
+        while let Cells::Few { .. } = self.cells {
+            let Some(entry) = rest.next() else {
+                return grown;
+            };
+            let (joined, more) = self.join_few(entry);
+            grown += more;
+            spill(entry, joined);
         }
+        if let Cells::Dense(dense) = &mut self.cells {
+            let dense = dense.own();
+            rest.for_each(|entry| spill(entry, dense.join(entry)));
+        }
+        grown
     }
 
-    /// As [`Window::join`], while the cells are few.
-    fn join_few(&mut self, at: u8, value: i64, gauge: bool) -> (Joined, usize) {
+    /// Joins a delta while the cells are few.
+    fn join_few(&mut self, entry: &Entry) -> (Joined, usize) {
         let Cells::Few {
             len,
             at: places,
@@ -115,9 +133,10 @@ impl<D: Holder> Window<D> {
         else {
             return (Joined::Done, 0);
         };
+        let (at, value) = ((entry.minute() % 64) as u8, entry.narrow().unwrap_or(0));
         let used = usize::from(*len);
         if let Some(index) = places[..used].iter().position(|place| *place == at) {
-            return (join(&mut values[index], value, gauge), 0);
+            return (join(&mut values[index], entry), 0);
         }
         if used < FEW {
             places[used] = at;

@@ -215,15 +215,30 @@ pub fn decode(payload: &[u8]) -> Result<Front<'_>> {
 }
 
 impl Front<'_> {
-    /// Reads the deltas into `out`, whose `series` are then what `resolve`
-    /// makes of the log's numbers; a number it does not know is corruption.
+    /// Appends the deltas to `out`, whose `series` are then what `resolve`
+    /// makes of the log's numbers; a number it does not know is corruption. Where
+    /// that is so, or anything else is, nothing is appended.
     pub fn deltas(
+        self,
+        resolve: impl Fn(u32) -> Option<(u32, Kind)>,
+        out: &mut Vec<Delta>,
+        kinds: &mut Vec<Kind>,
+    ) -> Result<()> {
+        let before = out.len();
+        let read = self.read_deltas(resolve, out, kinds);
+        if read.is_err() {
+            out.truncate(before);
+        }
+        read
+    }
+
+    fn read_deltas(
         mut self,
         resolve: impl Fn(u32) -> Option<(u32, Kind)>,
         out: &mut Vec<Delta>,
         kinds: &mut Vec<Kind>,
     ) -> Result<()> {
-        out.clear();
+        let before = out.len();
         kinds.clear();
         let cursor = &mut self.rest;
         let count = cursor.length(BATCH_DELTAS_MAX);
@@ -246,6 +261,7 @@ impl Front<'_> {
             });
         });
         cursor.require(!unknown, "a series whose definition is lost");
+        let out = out.get_mut(before..).unwrap_or_default();
         let mut beyond = false;
         take_runs(cursor, count, base, 0, |index, minute| {
             beyond |= minute >= MINUTE_END;
@@ -308,9 +324,18 @@ mod tests {
             watermark: stamp.watermark,
         });
         let definitions = front.definitions.len();
-        let mut deltas = Vec::new();
+        // Those of the frame before stay, whatever this one holds.
+        let other = Delta {
+            series: 7,
+            minute: 7,
+            bits: 7,
+        };
+        let mut deltas = vec![other];
         let known = |number| (number < 6).then(|| (number, kind_of(number)));
-        front.deltas(known, &mut deltas, &mut Vec::new())?;
+        let read = front.deltas(known, &mut deltas, &mut Vec::new());
+        assert!(read.is_ok() || deltas.len() == 1);
+        assert_eq!(deltas.remove(0), other);
+        read?;
         Ok((stamp, definitions, deltas))
     }
 

@@ -63,12 +63,17 @@ fn commit_many(store: &Store, most: u32) -> (u32, Option<ErrorKind>) {
 
 /// Two committers share a group whose leader panics: both are answered.
 pub fn a_panicking_leader_answers_everyone() -> Result<(), String> {
+    a_panic_answers_everyone("wal-")
+}
+
+/// As many commit at once while a write to a file panics.
+fn a_panic_answers_everyone(file: &str) -> Result<(), String> {
     let disk = SimDisk::new(1);
     let store = Arc::new(open(&disk).map_err(|error| error.to_string())?);
     // Many at once, so that some wait in the group of the one that panics.
     disk.inject(
         Fault::on(&[Call::Write])
-            .in_file("wal-")
+            .in_file(file)
             .after(5)
             .panicking()
             .forever(),
@@ -108,6 +113,16 @@ pub fn a_panicking_leader_answers_everyone() -> Result<(), String> {
 fn committers_of_a_group_whose_leader_panics_are_answered() {
     for _ in 0..5 {
         if let Err(why) = a_panicking_leader_answers_everyone() {
+            panic!("{why}");
+        }
+    }
+}
+
+/// Another group may be written by then, and waits for this one.
+#[test]
+fn committers_of_a_group_that_panics_while_it_is_merged_are_answered() {
+    for _ in 0..20 {
+        if let Err(why) = a_panic_answers_everyone("published") {
             panic!("{why}");
         }
     }
