@@ -475,7 +475,7 @@ fn the_demonstration_tells_its_story() {
     says(
         &told,
         &[
-            "first alarm 2026-01-05T1",
+            "first alarm 2026-01-05T01:40Z",
             "minute for minute",
             "(exit code 3)",
             "held back until its week is whole",

@@ -107,8 +107,8 @@ fn an_alarm_sooner_than_its_sequence_says_so() {
             told.contains("sooner than its sequence leaves 1"),
         )
     };
-    assert_eq!(at("2026-01-05T14:00Z"), (false, true));
-    assert_eq!(at("2026-01-06T12:00Z"), (true, false));
+    assert_eq!(at("2026-01-05T02:00Z"), (false, true));
+    assert_eq!(at("2026-01-05T06:00Z"), (true, false));
 }
 
 #[test]

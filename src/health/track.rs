@@ -143,7 +143,7 @@ impl Track {
         self.sums.dc += d * c;
         self.sums.c1 += c;
         self.sums.cc += c * c;
-        self.drift.add(d, self.count as usize);
+        self.drift.add([d, c]);
         let burst = f64::from(self.burst_minutes);
         let minutes = burst + f64::from(minute.saturating_sub(self.due));
         let closed = Closed {
@@ -179,8 +179,8 @@ impl Track {
         }
     }
 
-    /// The highest autocorrelation of the differences at lags 1 to 3, beyond what
-    /// chance would leave; none with too few blocks to tell. Two standard errors
+    /// The highest autocorrelation of the differences at the pooled ratio, at lags 1 to
+    /// 3, beyond what chance would leave; none with too few blocks to tell. Two standard errors
     /// would warn of one metric in fifteen though its events are independent: there
     /// are three lags.
     pub fn autocorrelation(&self) -> Option<f64> {
@@ -188,12 +188,16 @@ impl Track {
         if self.count < 40 {
             return None;
         }
-        let mean = self.sums.d1 / blocks;
-        let spread = self.sums.d2 - mean * self.sums.d1;
+        let Sums { d1, d2, dc, c1, cc } = self.sums;
+        if c1 <= 0.0 {
+            return None;
+        }
+        let excess = d1 / c1;
+        let spread = d2 - excess * (2.0 * dc - excess * cc);
         if spread <= 0.0 {
             return None;
         }
-        let highest = self.drift.highest(self.sums.d1, mean, blocks) / spread;
+        let highest = self.drift.highest(excess) / spread;
         let chance = 3.0 / blocks.sqrt();
         (highest > chance).then_some(highest)
     }
@@ -207,4 +211,39 @@ impl Track {
 #[inline(always)]
 fn carry(burst: f64, minutes: f64) -> f64 {
     burst / (6.0 * minutes - 2.0 * burst)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What blocks of half an hour say, with events in them beyond their due.
+    fn correlated(ratio: f64, more: impl Fn(u32) -> f64) -> Option<f64> {
+        let mut track = Track::new(30);
+        let mut expected = [0.0; 2];
+        track.start(0, expected);
+        for block in 0..200 {
+            // By day more than at night.
+            let hours = 10.0 + 6.0 * (f64::from(block) / 7.6).sin();
+            let noise = f64::from(block * 7_919 % 101) / 50.0 - 1.0;
+            let arm = |events| Arm {
+                events,
+                exposure: hours,
+            };
+            let [t, c] = [ratio * 20.0 * hours + more(block), 20.0 * hours];
+            track.add([arm(t + 15.0 * noise), arm(c)]);
+            expected = expected.map(|it| it + 0.5 * (t + c));
+            track.close(block * 30 + 29, expected);
+        }
+        track.autocorrelation()
+    }
+
+    #[test]
+    fn a_large_effect_is_no_long_burst() {
+        assert_eq!(correlated(1.0, |_| 0.0), None);
+        assert_eq!(correlated(3.0, |_| 0.0), None);
+        let loops = |block: u32| if block % 20 < 6 { 60.0 } else { 0.0 };
+        assert!(correlated(1.0, loops).is_some_and(|it| it > 0.5));
+        assert!(correlated(3.0, loops).is_some_and(|it| it > 0.5));
+    }
 }

@@ -16,9 +16,9 @@ const CRASHES: f64 = 2.5;
 /// Pages for each 1,000 hours of use.
 const PAGES: f64 = 32_000.0;
 /// Hours used in a minute by a branch of share 1, on the average of a day.
-const HOURS: f64 = 900.0;
+const HOURS: f64 = 20_000.0;
 /// Users who join a branch of share 1 in a minute, on the average of a day.
-const ENROLMENTS: f64 = 12.0;
+const ENROLMENTS: f64 = 270.0;
 
 const METRICS: [&str; 5] = [
     "usage_hours",
