@@ -151,6 +151,7 @@ impl Disk for RealDisk {
             mapping: self.mapping,
             metadata_dirty: AtomicBool::new(how != Open::Read),
             sync_failed: AtomicBool::new(false),
+            syncing: parking_lot::Mutex::default(),
         }))
     }
 
@@ -233,6 +234,7 @@ struct RealFile {
     metadata_dirty: AtomicBool,
     /// Whether a sync has failed, after which another would lie.
     sync_failed: AtomicBool,
+    syncing: parking_lot::Mutex<()>,
 }
 
 impl DiskFile for RealFile {
@@ -250,6 +252,9 @@ impl DiskFile for RealFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        // One at a time: the kernel tells an error once, to whichever sync comes first,
+        // and another beside it would be told that all is well.
+        let _alone = self.syncing.lock();
         if self.sync_failed.load(Ordering::Acquire) {
             return Err(io::Error::other("an earlier sync of this file failed"));
         }
@@ -401,6 +406,7 @@ mod tests {
             mapping: false,
             metadata_dirty: AtomicBool::new(false),
             sync_failed: AtomicBool::new(false),
+            syncing: parking_lot::Mutex::default(),
         };
         assert!(file.sync().unwrap_err().raw_os_error().is_some());
         assert!(file.sync().unwrap_err().raw_os_error().is_none());
