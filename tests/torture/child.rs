@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hotstove::{Durability, ErrorKind, Minute, Options, Result, Store};
 
@@ -74,6 +74,11 @@ impl Workload {
         Workload::Holder,
     ];
 
+    /// Whether a commit survives a power cut once it is acknowledged.
+    pub fn syncs_commits(self) -> bool {
+        !matches!(self, Workload::Buffered | Workload::MixedBuffered)
+    }
+
     /// One letter a step: commit, sync, flush, merge, retain, backup, reopen.
     fn steps(self) -> &'static str {
         match self {
@@ -133,10 +138,17 @@ fn wait_for_go() {
     }
 }
 
+/// Microseconds that a writer and its parent count alike.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_micros() as u64)
+}
+
 fn tell(told: &Told) {
     // One write, so that a death leaves whole lines or none. Whoever listened
     // may be gone.
-    let _ = std::io::stderr().write_all(format!("{}\n", told.line()).as_bytes());
+    let line = format!("{} {}\n", told.line(), now());
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 #[test]

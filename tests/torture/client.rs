@@ -25,7 +25,15 @@ pub struct Client {
 }
 
 impl Client {
+    /// Takes in what was said, all of it before any power cut.
     pub fn hear(&mut self, told: &Told) {
+        self.hear_some(told, false, true);
+    }
+
+    /// The same, where commits are `synced` or not, and what was said `lasts` or came
+    /// while the power went: no answer comes after a real cut, but file systems that are
+    /// shut down still answer syncs that were under way.
+    pub fn hear_some(&mut self, told: &Told, synced: bool, lasts: bool) {
         match told {
             Told::Start | Told::Held => {}
             Told::Found(writer, number) => {
@@ -36,7 +44,9 @@ impl Client {
                     "writer {writer} found {number} batches of {known}"
                 );
                 *known = *number;
-                self.synced[*writer] = *number;
+                if lasts {
+                    self.synced[*writer] = *number;
+                }
             }
             Told::Acknowledged(writer, number) => {
                 let known = &mut self.acknowledged[*writer];
@@ -45,8 +55,12 @@ impl Client {
                     self.wrong.get_or_insert(wrong);
                 }
                 *known = *number;
+                if synced && lasts {
+                    self.synced[*writer] = *number;
+                }
             }
-            Told::Synced(writer, number) => self.synced[*writer] = *number,
+            Told::Synced(writer, number) if lasts => self.synced[*writer] = *number,
+            Told::Synced(..) => {}
             Told::FloorAsked(number) => self.floors_asked = *number,
             Told::Floor(number) => self.floors_granted = *number,
             Told::BackupAsked(number, count) => self.backups.push((*number, *count, false)),

@@ -8,6 +8,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use super::child::now;
 use super::client::Client;
 use super::kills::{depth, live, mixed};
 use super::mounts::{Mount, done};
@@ -110,8 +111,10 @@ fn cut(system: &System, cuts: u64, seed: u64, through: &[&str]) -> Option<Result
         let said = format!("{}, seed {seed}, cut {number}, {workload:?}", system.name);
         // Calls that fail once the power is gone are not the store's fault.
         let end = |process: &mut Process| {
+            let begins = now();
             medium.cut();
             process.kill();
+            begins
         };
         let (_, noise) = live(
             (workload, seed.rotate_left(32) ^ number),

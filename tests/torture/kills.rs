@@ -24,8 +24,9 @@ pub fn live(
     through: &[&str],
     store: &Path,
     client: &mut Client,
-    end: impl FnOnce(&mut Process),
+    end: impl FnOnce(&mut Process) -> u64,
 ) -> (Ended, String) {
+    let synced = workload.syncs_commits();
     let mut random = Random::new(seed);
     let mut process = Process::start(child::command(through, workload, seed, store));
     process.hear();
@@ -36,13 +37,13 @@ pub fn live(
     while heard < acknowledgements {
         let Some(told) = process.hear() else { break };
         heard += u64::from(matches!(told, Told::Acknowledged(..)));
-        client.hear(&told);
+        client.hear_some(&told, synced, true);
     }
     let longest = [100, 1_000, 8_000][random.below(3) as usize];
     std::thread::sleep(Duration::from_micros(random.below(longest)));
-    end(&mut process);
+    let ends = end(&mut process);
     while let Some(told) = process.hear() {
-        client.hear(&told);
+        client.hear_some(&told, synced, process.told_at < ends);
     }
     (process.end(), std::mem::take(&mut process.noise))
 }
@@ -81,7 +82,10 @@ fn kill(kills: u64, seed: u64) {
         let workload = mixed(number);
         let said = format!("seed {seed}, kill {number}, {workload:?}");
         let life = (workload, seed.rotate_left(32) ^ number);
-        let (ended, noise) = live(life, &[], &store, &mut client, Process::kill);
+        let (ended, noise) = live(life, &[], &store, &mut client, |process| {
+            process.kill();
+            u64::MAX
+        });
         assert_eq!(ended, Ended::Signal(9), "{said}: {noise}");
         assert!(client.failures.is_empty(), "{said}: {:?}", client.failures);
         let depth = depth(number, &client);

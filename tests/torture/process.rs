@@ -82,6 +82,8 @@ impl Told {
 pub struct Process {
     child: Child,
     lines: BufReader<ChildStderr>,
+    /// When it said what was heard last; see [`super::child::now`].
+    pub told_at: u64,
     /// What it said that is no message: panics.
     pub noise: String,
 }
@@ -109,6 +111,7 @@ impl Process {
         Process {
             child,
             lines,
+            told_at: 0,
             noise: String::new(),
         }
     }
@@ -127,8 +130,13 @@ impl Process {
             }
             let line = String::from_utf8_lossy(&line);
             // A line cut short by its death was not said.
-            match line.strip_suffix('\n').and_then(Told::parse) {
-                Some(told) => return Some(told),
+            let whole = line.strip_suffix('\n');
+            let told = whole.and_then(|line| line.rsplit_once(' '));
+            match told.and_then(|(told, at)| Some((Told::parse(told)?, at.parse().ok()?))) {
+                Some((told, at)) => {
+                    self.told_at = at;
+                    return Some(told);
+                }
                 None if line.starts_with('@') => {}
                 None => self.noise.push_str(&line),
             }
